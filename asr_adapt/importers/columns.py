@@ -1,0 +1,123 @@
+"""Which column of somebody's table means what.
+
+Names are compared in lower case without spaces; what the user says goes first. The mapping that
+comes out is shown to the user, so that a wrong guess is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from asr_adapt.errors import ManifestError
+from asr_adapt.importers.rows import Row
+
+COLUMN_GUESSES: Mapping[str, tuple[str, ...]] = {
+    "audio": (
+        *("audio", "audio_path", "audio_filepath", "audio_file", "path", "file", "file_name"),
+        *("filename", "file_path", "filepath", "wav", "wav_path", "wav_filename", "clip"),
+    ),
+    "text": (
+        "text",
+        "transcript",
+        "transcription",
+        "sentence",
+        "reference",
+        "ref",
+        "normalized_text",
+    ),
+    "utterance_id": ("id", "utterance_id", "utt_id", "uttid", "utterance", "key", "segment_id"),
+    "start": ("start", "start_s", "offset", "start_time", "segment_start", "segment_start_time"),
+    "duration": ("duration", "duration_s", "length_s"),
+    "end": ("end", "end_s", "end_time", "segment_end", "segment_end_time"),
+    "language": ("language", "lang", "locale"),
+    "speaker": ("speaker", "speaker_id", "spk", "spk_id", "client_id"),
+    "recording": ("recording", "recording_id", "session", "session_id"),
+    "context": ("context", "phrases", "bias"),
+    "split": ("split", "subset", "partition"),
+}
+"""Names that the columns of known data sets have; the first that is there is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnNames:
+    """Names of columns that the user gives; None leaves it to the guess."""
+
+    audio: str | None = None
+    text: str | None = None
+    utterance_id: str | None = None
+    start: str | None = None
+    duration: str | None = None
+    end: str | None = None
+    language: str | None = None
+    speaker: str | None = None
+    recording: str | None = None
+    context: str | None = None
+    split: str | None = None
+
+
+def guess_columns(columns: list[str], names: ColumnNames, source: Path) -> dict[str, str]:
+    """Decide which column is what: our name to theirs, for those that are there.
+
+    Raises:
+        ManifestError: a column the user named is missing, or none can be taken for the audio.
+    """
+    by_plain_name = {_plain(column): column for column in reversed(columns)}
+    mapping: dict[str, str] = {}
+    listed = ", ".join(columns[:20]) or "none"
+    for field, wanted in asdict(names).items():
+        if wanted is not None:
+            if wanted not in columns:
+                raise ManifestError(source, f"no column '{wanted}'; the columns are: {listed}")
+            mapping[field] = wanted
+            continue
+        found = (by_plain_name.get(guess) for guess in COLUMN_GUESSES[field])
+        column = next((c for c in found if c is not None and c not in mapping.values()), None)
+        if column is not None:
+            mapping[field] = column
+    require_column("audio", mapping, columns, source)
+    return mapping
+
+
+def require_column(
+    field: str, mapping: Mapping[str, str], columns: list[str], source: Path
+) -> None:
+    """Refuse a table without a column that it has to have.
+
+    Raises:
+        ManifestError: ``field`` is not in ``mapping``.
+    """
+    if field not in mapping:
+        listed = ", ".join(columns[:20]) or "none"
+        reason = f"no column for the {field} among: {listed}; name it with --{field}-column"
+        raise ManifestError(source, reason)
+
+
+def _plain(column: str) -> str:
+    return column.strip().lower().replace(" ", "_")
+
+
+def rows_from_columns(
+    lines: Iterable[tuple[int, Mapping[str, object]]], mapping: Mapping[str, str]
+) -> Iterator[Row]:
+    """Turn lines into rows by a mapping; columns that mean nothing to us become tags."""
+    used = set(mapping.values())
+    for line, values in lines:
+        fields = {field: values.get(column) for field, column in mapping.items()}
+        tags = {name: value for name, value in values.items() if name not in used and name}
+        yield Row(
+            line=line,
+            audio=fields.get("audio"),
+            text=fields.get("text"),
+            utterance_id=fields.get("utterance_id"),
+            start=fields.get("start"),
+            duration=fields.get("duration"),
+            end=fields.get("end"),
+            language=fields.get("language"),
+            speaker=fields.get("speaker"),
+            recording=fields.get("recording"),
+            context=fields.get("context"),
+            split=fields.get("split"),
+            tags=tags,
+        )

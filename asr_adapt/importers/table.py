@@ -1,0 +1,120 @@
+"""CSV and TSV tables, as spreadsheets, Common Voice and people write them.
+
+Takes UTF-8 with or without BOM and UTF-16; comma, semicolon or tab; quoted cells in CSV, none in
+TSV (as in Common Voice). Refuses tables without a header row or without a column of text.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from asr_adapt.errors import ManifestError
+from asr_adapt.importers.columns import (
+    ColumnNames,
+    guess_columns,
+    require_column,
+    rows_from_columns,
+)
+from asr_adapt.importers.rows import MAX_LINE_BYTES, Row, RowFile, SkippedRow
+
+MAX_TABLE_BYTES = 500_000_000
+"""Tables are read as a whole; this one would need a few gigabytes."""
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au")
+
+
+def read_table(path: Path, names: ColumnNames) -> RowFile:
+    """Read a table with a header row.
+
+    Raises:
+        ManifestError: the table as a whole cannot be read.
+    """
+    text = _read_text(path)
+    delimiter = _delimiter(text.split("\n", 1)[0])
+    lines = _cells(path, text, delimiter)
+    number, header = next(lines, (1, []))
+    columns = [cell.strip() for cell in header]
+    _check_header(path, number, columns)
+    mapping = guess_columns(columns, names, path)
+    require_column("text", mapping, columns, path)
+    good: list[tuple[int, dict[str, object]]] = []
+    skipped: list[SkippedRow] = []
+    for number, cells in lines:
+        if len(cells) != len(columns):
+            reason = f"has {len(cells)} cells, the header has {len(columns)}"
+            skipped.append(SkippedRow(path, number, reason))
+        else:
+            good.append(
+                (number, {c: v.strip() or None for c, v in zip(columns, cells, strict=True)})
+            )
+    rows: list[Row] = []
+    for row in rows_from_columns(iter(good), mapping):
+        if row.text is None:
+            skipped.append(
+                SkippedRow(path, row.line, f"no {mapping['text']}: the words are missing")
+            )
+        else:
+            rows.append(_keep_empty_id(row, mapping))
+    name = "TSV table" if delimiter == "\t" else f"CSV table ('{delimiter}')"
+    return RowFile(path, path.parent, tuple(rows), tuple(skipped), name, mapping)
+
+
+def _keep_empty_id(row: Row, mapping: dict[str, str]) -> Row:
+    """An empty cell in a column of ids is a mistake, not a wish for an invented id."""
+    if "utterance_id" in mapping and row.utterance_id is None:
+        return replace(row, utterance_id="")
+    return row
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_TABLE_BYTES:
+            raise ManifestError(path, f"is larger than {MAX_TABLE_BYTES} bytes; use JSON lines")
+        data = path.read_bytes()
+    except OSError as problem:
+        raise ManifestError(path, f"cannot be read: {problem.strerror or problem}") from problem
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as problem:
+        line = data[: problem.start].count(b"\n") + 1
+        name = "UTF-16" if encoding == "utf-16" else "UTF-8"
+        raise ManifestError(path, f"not {name}; save the table as UTF-8", line) from problem
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise ManifestError(path, "holds NUL characters; is this a table?", line)
+    if not text.strip():
+        raise ManifestError(path, "is empty")
+    return text
+
+
+def _delimiter(header: str) -> str:
+    counts = {delimiter: header.count(delimiter) for delimiter in "\t;,"}
+    return max(counts, key=counts.__getitem__) if any(counts.values()) else ","
+
+
+def _cells(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that hold anything, with the line on which each ends."""
+    csv.field_size_limit(MAX_LINE_BYTES)
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True
+    )
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, cells
+    except csv.Error as problem:
+        raise ManifestError(path, f"not a table: {problem}", reader.line_num) from problem
+
+
+def _check_header(path: Path, line: int, columns: list[str]) -> None:
+    repeated = next((c for c in columns if c and columns.count(c) > 1), None)
+    if repeated is not None:
+        raise ManifestError(path, f"two columns are called '{repeated}'", line)
+    if any(column.lower().endswith(AUDIO_SUFFIXES) for column in columns):
+        raise ManifestError(path, "has no header row; add one, such as: audio,text", line)

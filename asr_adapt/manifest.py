@@ -1,0 +1,181 @@
+"""Manifests: utterances as JSON lines, and everybody else's formats on the way in.
+
+``read_manifest`` is strict and for our own files, ``load_data`` takes whatever a user has and
+returns what can be used together with what cannot and why. Audio paths in a manifest are relative
+to its folder and stay inside it unless the caller allows otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_adapt.errors import DataError, ManifestError
+from asr_adapt.importers.columns import ColumnNames
+from asr_adapt.importers.folder import read_audio_folder, read_split_folders
+from asr_adapt.importers.jsonl import iterate_objects, manifest_row, read_json_lines
+from asr_adapt.importers.kaldi import is_kaldi_folder, read_kaldi
+from asr_adapt.importers.rows import Checks, RowFile, SkippedRow, build_utterance, build_utterances
+from asr_adapt.importers.table import read_table
+from asr_adapt.records import Utterance
+
+SHOWN_PROBLEMS = 10
+"""How many bad rows a message lists; the rest are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedData:
+    """What was found in a user's data.
+
+    Attributes:
+        utterances: what can be used, in the order of the data.
+        skipped: what cannot, each with place and reason.
+        format_name: the format that was recognised.
+        mapping: which column was taken for what: our name to theirs.
+    """
+
+    utterances: tuple[Utterance, ...]
+    skipped: tuple[SkippedRow, ...]
+    format_name: str
+    mapping: Mapping[str, str]
+
+    def usable(self, max_bad: int = 0) -> list[Utterance]:
+        """Return the utterances, unless too many rows had to be skipped.
+
+        Raises:
+            DataError: more than ``max_bad`` rows cannot be used, or none can.
+        """
+        bad = len(self.skipped)
+        if bad > max_bad or not self.utterances:
+            shown = "".join(f"\n  {row}" for row in self.skipped[:SHOWN_PROBLEMS])
+            more = f"\n  and {bad - SHOWN_PROBLEMS} more" if bad > SHOWN_PROBLEMS else ""
+            advice = "" if bad == 0 else "; mend them, or pass --max-bad to go on without them"
+            total = bad + len(self.utterances)
+            raise DataError(f"{bad} of {total} rows cannot be used{advice}:{shown}{more}")
+        return list(self.utterances)
+
+
+def read_manifest(path: Path, *, allow_outside: bool = False) -> list[Utterance]:
+    """Read a manifest of ours; the sound files need not be here.
+
+    Args:
+        path: JSON lines, one ``Utterance`` each.
+        allow_outside: whether audio may lie outside of the manifest's folder.
+
+    Raises:
+        ManifestError: the first line that cannot be used, by file and line.
+    """
+    utterances: list[Utterance] = []
+    lines: dict[str, int] = {}
+    for item in iterate_objects(path):
+        if isinstance(item, SkippedRow):
+            raise ManifestError(item.source, item.reason, item.line)
+        try:
+            row = manifest_row(item)
+            utterance = build_utterance(row, path.parent, Checks(allow_outside))
+        except (ValueError, DataError) as problem:
+            raise ManifestError(path, str(problem), item.line) from problem
+        first = lines.setdefault(utterance.utterance_id, item.line)
+        if first != item.line:
+            reason = f"id '{utterance.utterance_id}' is already on line {first}"
+            raise ManifestError(path, reason, item.line)
+        utterances.append(utterance)
+    return utterances
+
+
+def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
+    """Write a manifest: the same utterances give the same bytes, a reader never sees half a file.
+
+    Audio paths inside the manifest's folder are written relative to it, others absolute.
+
+    Raises:
+        ManifestError: two utterances have the same id.
+        OSError: the file cannot be written.
+    """
+    root = path.parent.resolve()
+    ids: set[str] = set()
+    lines: list[str] = []
+    for utterance in utterances:
+        if utterance.utterance_id in ids:
+            raise ManifestError(path, f"two utterances have the id '{utterance.utterance_id}'")
+        ids.add(utterance.utterance_id)
+        values = utterance.to_json()
+        audio = Path(os.path.realpath(utterance.audio_path))
+        inside = audio.is_relative_to(root)
+        values["audio_path"] = (audio.relative_to(root) if inside else audio).as_posix()
+        lines.append(json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False))
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(f"{line}\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load_data(
+    path: Path,
+    *,
+    allow_outside: bool = False,
+    columns: ColumnNames | None = None,
+    language: str = "en",
+    progress: Callable[[int, int], None] | None = None,
+) -> ImportedData:
+    """Read a user's data in whatever known format it comes, and check every sound file's header.
+
+    Known are: our manifests, NeMo manifests and other JSON lines, CSV and TSV, an audiofolder
+    with metadata, a folder of audio with one .txt each, a Kaldi data folder without pipes.
+
+    Args:
+        path: a file or a folder.
+        allow_outside: whether audio may lie outside of the folder of the file that names it.
+        columns: names of columns, where guessing does not find them.
+        language: ISO 639-1 code of rows that name none.
+        progress: told how many rows of how many are done.
+
+    Raises:
+        ManifestError: the data as a whole cannot be read; rows that cannot be used are listed in
+            the result instead.
+    """
+    files = _read_files(path, columns or ColumnNames())
+    utterances, skipped = build_utterances(
+        files, allow_outside=allow_outside, language=language, progress=progress
+    )
+    return ImportedData(tuple(utterances), tuple(skipped), files[0].format_name, files[0].mapping)
+
+
+def _read_files(path: Path, names: ColumnNames) -> list[RowFile]:
+    """Recognise the format and read the rows."""
+    if path.is_dir():
+        return _read_folder(path, names)
+    if not path.exists():
+        raise ManifestError(path, "no such file or folder")
+    if not path.is_file():
+        raise ManifestError(path, "is neither a file nor a folder")
+    suffix = path.suffix.lower()
+    if suffix in (".jsonl", ".json", ".ndjson"):
+        return [read_json_lines(path, names)]
+    if suffix in (".csv", ".tsv", ".txt"):
+        return [read_table(path, names)]
+    reason = "unknown format; give a .csv, .tsv, .jsonl file or a folder of audio"
+    raise ManifestError(path, reason)
+
+
+def _read_folder(path: Path, names: ColumnNames) -> list[RowFile]:
+    if is_kaldi_folder(path):
+        return [read_kaldi(path)]
+    for name in ("metadata.jsonl", "metadata.csv", "metadata.tsv"):
+        if (path / name).is_file():
+            read = read_json_lines if name.endswith(".jsonl") else read_table
+            return [read(path / name, names)]
+    return read_split_folders(path, names) or [read_audio_folder(path)]
+
+
+def select_split(utterances: Iterable[Utterance], split: str) -> list[Utterance]:
+    """Return the utterances that their data assigns to ``train``, ``dev`` or ``test``."""
+    return [utterance for utterance in utterances if utterance.tags.get("split") == split]
