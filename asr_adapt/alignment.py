@@ -1,4 +1,4 @@
-"""Two normalised texts against each other: which words and characters were hit, changed, lost, added.
+"""Two normalised texts against each other: which words were hit, changed, lost or added.
 
 Floor 3, the home of jiwer. Reads normalised text only (`asr_adapt.text`), writes counts and
 alignments. Every rate further up is a quotient of counts added here.
@@ -40,7 +40,7 @@ def align_words(reference: str, hypothesis: str) -> list[AlignedWord]:
     """Align two normalised texts word by word at the lowest Levenshtein distance.
 
     >>> [column.kind for column in align_words("cleared to land", "clear land")]
-    ['del', 'sub', 'hit']
+    ['sub', 'del', 'hit']
     """
     return align_units(reference.split(), hypothesis.split())
 

@@ -29,6 +29,9 @@ __all__ = [
 ]
 
 
+NO_COUNTS = ErrorCounts()
+
+
 @dataclass(frozen=True, slots=True)
 class TermCounts:
     """How often one context phrase was said, heard rightly and heard wrongly; addable.
@@ -83,12 +86,12 @@ class UtteranceScore:
     arm: str
     reference: str = ""
     hypothesis: str = ""
-    words: ErrorCounts = ErrorCounts()
-    characters: ErrorCounts = ErrorCounts()
-    raw_words: ErrorCounts = ErrorCounts()
-    whisper_words: ErrorCounts = ErrorCounts()
-    context_words: ErrorCounts = ErrorCounts()
-    other_words: ErrorCounts = ErrorCounts()
+    words: ErrorCounts = NO_COUNTS
+    characters: ErrorCounts = NO_COUNTS
+    raw_words: ErrorCounts = NO_COUNTS
+    whisper_words: ErrorCounts = NO_COUNTS
+    context_words: ErrorCounts = NO_COUNTS
+    other_words: ErrorCounts = NO_COUNTS
     terms: tuple[TermCounts, ...] = ()
     alignment: tuple[AlignedWord, ...] = ()
     silence: bool = False
