@@ -18,6 +18,7 @@ import soundfile
 import soxr  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from asr_adapt import mp3
 from asr_adapt.errors import AudioError
 from asr_adapt.records import Utterance
 
@@ -35,6 +36,9 @@ HEADER_SLACK_BYTES = 64
 """Some programs write the size of the file, headers included, as the size of its samples."""
 UNKNOWN_SIZES = frozenset({0x7FFFFFFF, 0x7FFFF000, 0x7FFFFFDB, 0x80000000, 0xFFFFFFFF})
 """Data sizes that programs write when they stream and cannot know the size (sox, ffmpeg)."""
+MP3_LEAD_FRAMES = 2304
+"""An mp3 frame needs the one before it (overlap, bit reservoir): two are read ahead of a segment,
+after which a segment equals the same stretch of the whole file to 1e-7."""
 CANCELLED_RATIO = 0.01
 """A mix with 20 dB less power than independent channels would give has cancelled itself."""
 
@@ -57,8 +61,9 @@ def probe_audio(path: Path, utterance_id: str | None = None) -> AudioInfo:
         AudioError: the file is missing, no sound file, empty or truncated.
     """
     with _open(path, utterance_id) as sound:
-        _check_last_frame(sound, path, utterance_id)
-        return AudioInfo(sound.frames / sound.samplerate, sound.samplerate, sound.channels)
+        frames = _count_frames(sound, path, utterance_id)
+        _check_last_frame(sound, frames, path, utterance_id)
+        return AudioInfo(frames / sound.samplerate, sound.samplerate, sound.channels)
 
 
 def load_audio(
@@ -107,9 +112,10 @@ def read_channels(
     """
     with _open(path, utterance_id) as sound:
         first, frames = _segment(sound, start_s, duration_s, path, utterance_id)
+        lead = min(first, MP3_LEAD_FRAMES if sound.format == "MP3" else 0)
         try:
-            sound.seek(first)
-            samples: Samples = sound.read(frames, dtype="float32", always_2d=True)
+            sound.seek(first - lead)
+            samples: Samples = sound.read(lead + frames, dtype="float32", always_2d=True)[lead:]
         except (soundfile.LibsndfileError, RuntimeError) as problem:
             reason = f"damaged or truncated: it cannot be read from {start_s:g} s on"
             raise AudioError(path, reason, utterance_id) from problem
@@ -159,15 +165,29 @@ def _check_header(sound: soundfile.SoundFile, path: Path, utterance_id: str | No
         raise AudioError(path, "holds no samples", utterance_id)
 
 
-def _check_last_frame(sound: soundfile.SoundFile, path: Path, utterance_id: str | None) -> None:
+def _count_frames(sound: soundfile.SoundFile, path: Path, utterance_id: str | None) -> int:
+    """Return the length in frames; libsndfile only guesses that of an mp3 without a header."""
+    frames: int = sound.frames
+    counted = mp3.count_samples(path) if sound.format == "MP3" else None
+    if counted is None:
+        return frames
+    if counted > frames + max(_slack_frames(sound.samplerate), 2 * MP3_LEAD_FRAMES):
+        reason = "an mp3 of variable bit rate that does not say how long it is: convert it to flac"
+        raise AudioError(path, reason, utterance_id)
+    return min(frames, counted)
+
+
+def _check_last_frame(
+    sound: soundfile.SoundFile, frames: int, path: Path, utterance_id: str | None
+) -> None:
     """Refuse compressed files whose last frames are missing."""
     try:
-        sound.seek(max(0, sound.frames - 1 - _slack_frames(sound.samplerate)))
+        sound.seek(max(0, frames - 1 - _slack_frames(sound.samplerate)))
         there = len(sound.read(1)) == 1
     except (soundfile.LibsndfileError, RuntimeError):
         there = False
     if not there:
-        reason = f"truncated: its header promises {sound.frames / sound.samplerate:.2f} s"
+        reason = f"truncated: its header promises {frames / sound.samplerate:.2f} s"
         raise AudioError(path, reason, utterance_id)
 
 
@@ -184,14 +204,15 @@ def _segment(
     utterance_id: str | None,
 ) -> tuple[int, int]:
     """Return the first frame and the number of frames of a segment."""
-    total_s = sound.frames / sound.samplerate
+    total_frames = _count_frames(sound, path, utterance_id)
+    total_s = total_frames / sound.samplerate
     reason = segment_problem(total_s, start_s, duration_s)
     if reason is None and (total_s - start_s if duration_s is None else duration_s) > MAX_READ_S:
         reason = f"longer than {MAX_READ_S:g} s in one piece: give start and duration"
     if reason is not None:
         raise AudioError(path, reason, utterance_id)
     first = round(start_s * sound.samplerate)
-    rest = sound.frames - first
+    rest = total_frames - first
     wanted = rest if duration_s is None else round(duration_s * sound.samplerate)
     return first, min(max(wanted, 1), rest)
 
