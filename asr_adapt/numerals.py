@@ -24,7 +24,8 @@ from asr_adapt.spoken_words import (
 # Codes: U one to nine, Z zero, T ten to nineteen and two-figure numerals, Y twenty to ninety,
 # N longer numerals, H hundred, K thousand, M million, D decimal, P point, & and, A the article
 # before a multiplier, X double and triple, Q oh, q a digit only beside digits, o an ordinal below
-# ten, O another ordinal, S spelled letters, "." everything else. Lower-case y u z t n x are digits after a decimal.
+# ten, O another ordinal, S spelled letters, "." everything else. Lower-case y u z t n x are digits
+# after a decimal.
 _DIGIT = "UZYTN"
 _TENS_UNIT = "YU|Y|T|U"
 _HUNDREDS_HEAD = r"(?:(?<![UZ])[UZ]{2}|YU|Y|T|N|U|A)H"

@@ -6,12 +6,13 @@ version, so they travel with it. Reads and writes plain strings; never loads tor
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.metadata import version
-
-from whisper_normalizer.english import EnglishSpellingNormalizer, EnglishTextNormalizer
+from types import ModuleType
 
 from asr_adapt.errors import UsageError
 from asr_adapt.spoken import normalise_spoken
@@ -65,14 +66,21 @@ def _spoken(text: str) -> str:
 
 @cache
 def _whisper_normaliser() -> Callable[[str], str]:
-    normaliser: Callable[[str], str] = EnglishTextNormalizer()
+    normaliser: Callable[[str], str] = _whisper_english().EnglishTextNormalizer()
     return normaliser
+
+
+def _whisper_english() -> ModuleType:
+    with warnings.catch_warnings():
+        # A docstring of the package holds a stray backslash, which Python warns about.
+        warnings.simplefilter("ignore")
+        return import_module("whisper_normalizer.english")
 
 
 @cache
 def _spellings() -> dict[str, str]:
     """British to American; entries that are not one word for one word are damaged and left out."""
-    table: dict[str, str] = EnglishSpellingNormalizer().mapping
+    table: dict[str, str] = _whisper_english().EnglishSpellingNormalizer().mapping
     return {k: v for k, v in table.items() if k.isalpha() and v.isalpha() and v not in table}
 
 
