@@ -1,0 +1,146 @@
+"""The maritime recipe: its tables are data under review, its calls are drawn from them."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "maritime"
+
+
+@pytest.fixture(scope="module")
+def calls() -> ModuleType:
+    """The recipe's module, found as it is when the recipe runs: beside prepare.py."""
+    import importlib
+
+    sys.path.insert(0, str(RECIPE))
+    try:
+        return importlib.import_module("calls")
+    finally:
+        sys.path.remove(str(RECIPE))
+
+
+def slots_as_words(text: str) -> list[str]:
+    """A frame as lower-case words; what stands in a slot does not tell frames apart."""
+    return re.findall(r"\{?\w[\w'-]*\}?", re.sub(r"\{(other_)?", "{", text.lower()))
+
+
+def test_frames_are_many_and_every_topic_is_on_every_side(calls: ModuleType) -> None:
+    lexicons = calls.read_lexicons(RECIPE)
+    frames = [frame for lexicon in lexicons.values() for frame in lexicon.frames]
+    assert len(frames) >= 150
+    assert len({frame.frame_id for frame in frames}) == len({f.text for f in frames}) == len(frames)
+    topics = {split: {f.topic for f in lexicon.frames} for split, lexicon in lexicons.items()}
+    assert topics["train"] == topics["dev"] == topics["test"]
+    share = {split: len(lexicon.frames) / len(frames) for split, lexicon in lexicons.items()}
+    assert share["train"] == pytest.approx(0.68, abs=0.05)
+    assert share["test"] == pytest.approx(0.22, abs=0.05)
+
+
+def test_no_frame_of_one_split_is_nearly_one_of_another(calls: ModuleType) -> None:
+    lexicons = calls.read_lexicons(RECIPE)
+    sides = itertools.combinations(calls.SPLITS, 2)
+    for mine, theirs in sides:
+        for a, b in itertools.product(lexicons[mine].frames, lexicons[theirs].frames):
+            matcher = difflib.SequenceMatcher(None, slots_as_words(a.text), slots_as_words(b.text))
+            if matcher.real_quick_ratio() < 0.8 or matcher.quick_ratio() < 0.8:
+                continue
+            assert matcher.ratio() < 0.8, f"{a.frame_id} {a.text!r} ~ {b.frame_id} {b.text!r}"
+
+
+def test_names_are_many_and_of_one_split_only(calls: ModuleType) -> None:
+    lexicons = calls.read_lexicons(RECIPE)
+    names = {
+        split: {name.text for pool in lexicon.names.values() for name in pool}
+        for split, lexicon in lexicons.items()
+    }
+    for mine, theirs in itertools.combinations(calls.SPLITS, 2):
+        assert not names[mine] & names[theirs]
+    ships = Counter({split: len(lexicon.names["ship"]) for split, lexicon in lexicons.items()})
+    assert ships.total() >= 2000
+    assert ships["test"] >= 500
+    places = [n for lex in lexicons.values() for k in ("station", "port") for n in lex.names[k]]
+    assert len({name.text for name in places}) >= 150
+
+
+def test_words_of_test_ships_do_not_occur_in_training(calls: ModuleType) -> None:
+    """A test name is new as a whole, and nearly always in each of its words."""
+    lexicons = calls.read_lexicons(RECIPE)
+    known = {
+        word
+        for split in ("train", "dev")
+        for name in itertools.chain.from_iterable(lexicons[split].names.values())
+        for word in name.text.lower().split()
+    }
+    known |= {word for f in lexicons["train"].frames for word in slots_as_words(f.text)}
+    ships = [name.text.lower().split() for name in lexicons["test"].names["ship"]]
+    assert sum(any(word not in known for word in ship) for ship in ships) >= 0.99 * len(ships)
+
+
+def test_every_frame_fills_to_clean_text(calls: ModuleType) -> None:
+    """No slot is left, no digit is written, no character stands there that is not said."""
+    for lexicon in calls.read_lexicons(RECIPE).values():
+        for index, frame in enumerate(lexicon.frames):
+            for seed in range(5):
+                call = calls.make_call(frame, lexicon, np.random.default_rng((seed, index)))
+                assert re.fullmatch(r"[A-Z][A-Za-z',.? -]*[.?]", call.reference), call.reference
+                assert re.fullmatch(r"[A-Za-z][A-Za-z',.? -]*[.?]", call.spoken), call.spoken
+                assert 5 <= len(call.reference.split()) <= 32, call.reference
+                assert not {"tree", "fife", "niner"} & set(call.reference.split())
+
+
+def test_calls_are_the_same_for_a_seed_and_a_larger_count_adds_to_them(calls: ModuleType) -> None:
+    lexicon = calls.read_lexicons(RECIPE)["train"]
+    few, many = calls.make_calls(lexicon, 40, 7), calls.make_calls(lexicon, 400, 7)
+    assert few == many[:40]
+    assert few != calls.make_calls(lexicon, 40, 8)
+    used = Counter(call.frame.frame_id for call in many)
+    assert set(used) == {frame.frame_id for frame in lexicon.frames}
+    assert max(used.values()) - min(used.values()) <= 1
+
+
+def test_context_holds_what_is_said_and_others_in_no_telling_order(calls: ModuleType) -> None:
+    lexicons = calls.read_lexicons(RECIPE)
+    first = Counter[bool]()
+    for split, lexicon in lexicons.items():
+        own = {name.text for pool in lexicon.names.values() for name in pool}
+        for call in calls.make_calls(lexicon, 300, 1):
+            assert set(call.names) <= set(call.context) <= own, split
+            assert 8 <= len(call.context) <= 20
+            assert len(set(call.context)) == len(call.context)
+            assert all(name in call.reference for name in call.names)
+            first[call.context[0] in call.names] += 1
+    assert 0.05 < first[True] / first.total() < 0.35
+
+
+def test_numbers_are_said_as_at_sea_in_a_share_of_calls(calls: ModuleType) -> None:
+    lexicon = calls.read_lexicons(RECIPE)["train"]
+    with_digits = [
+        call
+        for call in calls.make_calls(lexicon, 1500, 1)
+        if re.search(r"\b(three|five|nine)\b", call.reference)
+    ]
+    at_sea = [call for call in with_digits if re.search(r"\b(tree|fife|niner)\b", call.spoken)]
+    assert 0.25 < len(at_sea) / len(with_digits) < 0.45
+    for call in at_sea:
+        plain = call.spoken.replace("tree", "three").replace("fife", "five")
+        assert re.findall(r"\bthree|five\b", plain) == re.findall(r"\bthree|five\b", call.reference)
+
+
+def test_a_frame_with_an_unknown_slot_is_refused(calls: ModuleType, tmp_path: Path) -> None:
+    from asr_adapt.errors import DataError
+
+    for table in RECIPE.glob("*.tsv"):
+        (tmp_path / table.name).write_text(table.read_text())
+    with (tmp_path / "frames.tsv").open("a") as file:
+        file.write("hailing-99\thailing\ttrain\t{ship} has {colour} paint.\n")
+    with pytest.raises(DataError, match=r"hailing-99.*colour"):
+        calls.read_lexicons(tmp_path)
