@@ -149,6 +149,39 @@ def load_data(
     return ImportedData(tuple(utterances), tuple(skipped), files[0].format_name, files[0].mapping)
 
 
+def load_hub_data(
+    name: str,
+    split: str,
+    audio_dir: Path,
+    *,
+    columns: ColumnNames | None = None,
+    language: str = "en",
+    progress: Callable[[int, int], None] | None = None,
+) -> ImportedData:
+    """Read one split of a data set of the Hugging Face hub, or a parquet file.
+
+    Args:
+        name: a data set of the hub, or the path of a parquet file.
+        split: its split, such as ``train``; a parquet file has only ``train``.
+        audio_dir: where its audio is written as files.
+        columns: names of columns, where guessing does not find them.
+        language: ISO 639-1 code of rows that name none.
+        progress: told how many rows of how many are done.
+
+    Raises:
+        EnvironmentProblem: the data set cannot be fetched or read.
+        ManifestError: it has no column for the audio.
+    """
+    # Imported here because ``datasets`` takes seconds, and few commands need it.
+    from asr_adapt.importers.hub import load_hub
+
+    file = load_hub(name, split, audio_dir, columns)
+    utterances, skipped = build_utterances(
+        [file], allow_outside=False, language=language, progress=progress
+    )
+    return ImportedData(tuple(utterances), tuple(skipped), file.format_name, file.mapping)
+
+
 def _read_files(path: Path, names: ColumnNames) -> list[RowFile]:
     """Recognise the format and read the rows."""
     if path.is_dir():

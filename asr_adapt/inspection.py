@@ -1,0 +1,252 @@
+"""What ``asr-adapt data inspect`` says: how much there is, of what kind, and what looks wrong.
+
+Reads what was imported and every sound in it; changes nothing. Problems named here do not stop
+training or scoring, they are what a person should look at first. Rows that cannot be used at all
+are the importer's and come first in the list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from asr_adapt.audio import (
+    END_SLACK_S,
+    MAX_UTTERANCE_S,
+    Samples,
+    estimate_snr_db,
+    read_channels,
+)
+from asr_adapt.errors import AudioError
+from asr_adapt.manifest import ImportedData
+from asr_adapt.records import Utterance
+
+SHOWN_EXAMPLES = 10
+CLIPPED_LEVEL = 0.999
+"""Of full scale: 16-bit samples above it are the last 33 values."""
+CLIPPED_SHARE = 0.001
+"""One sample in a thousand at full scale is heard as distortion, single peaks are not."""
+QUIET_DBFS = -55.0
+"""Speech is recorded at -30 to -15 dBFS; 25 dB less is a closed squelch or a dead microphone."""
+MAX_CHARS_PER_S = 30.0
+"""Twice what fast talkers say (about 15 characters, or 5 to 6 syllables, in a second)."""
+MIN_CHARS_PER_S = 1.0
+"""Less text than this for seconds of sound means that most of it is not written down."""
+MIN_SPARSE_S = 5.0
+QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
+_ODD_CHARACTER = re.compile(
+    r"[^\w\s.,;:!?'\"()\-%&/+@#$€£°«»\u2018\u2019\u201c\u201d\u2013\u2014\u2026]|_"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of problem, with examples.
+
+    Attributes:
+        kind: what is wrong, in words.
+        count: how often.
+        examples: the first ten, by place or id.
+    """
+
+    kind: str
+    count: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataSummary:
+    """What is in a data set.
+
+    Attributes:
+        format_name: the format that was recognised.
+        mapping: our names of columns to theirs.
+        utterances: how many can be used.
+        with_reference: how many of them have a reference.
+        audio_s: their audio together, in seconds.
+        speakers: how many speakers are named.
+        recordings: how many recordings they were cut from.
+        splits: utterances per split that the data names.
+        sample_rates_hz: utterances per sample rate, most frequent first.
+        duration_s: quantiles (0, 10, 50, 90, 100 %) of the lengths.
+        words_per_s: the same quantiles of the speaking rates.
+        snr_db: the same quantiles of the estimated signal-to-noise ratios.
+        problems: what looks wrong, worst first.
+    """
+
+    format_name: str
+    mapping: dict[str, str]
+    utterances: int
+    with_reference: int
+    audio_s: float
+    speakers: int
+    recordings: int
+    splits: dict[str, int]
+    sample_rates_hz: dict[int, int]
+    duration_s: tuple[float, ...]
+    words_per_s: tuple[float, ...]
+    snr_db: tuple[float, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """What was measured in the sound of one utterance."""
+
+    rate_hz: int
+    snr_db: float
+    problems: tuple[str, ...]
+    fingerprint: str
+
+
+def inspect_data(
+    data: ImportedData, progress: Callable[[int, int], None] | None = None
+) -> DataSummary:
+    """Measure a data set and list what looks wrong in it.
+
+    Args:
+        data: as imported.
+        progress: told how many utterances of how many are done.
+    """
+    notes: dict[str, list[str]] = defaultdict(list)
+    notes["rows that cannot be used"].extend(str(row) for row in data.skipped)
+    sounds: list[_Sound] = []
+    same_sound: dict[str, str] = {}
+    for number, utterance in enumerate(data.utterances, start=1):
+        name = utterance.utterance_id
+        for problem in _text_problems(utterance):
+            notes[problem].append(name)
+        try:
+            sound = _listen(utterance)
+        except AudioError as error:
+            notes["sound that cannot be read"].append(str(error))
+        else:
+            sounds.append(sound)
+            for problem in sound.problems:
+                notes[problem].append(name)
+            first = same_sound.setdefault(sound.fingerprint, name)
+            if first != name:
+                notes["the same sound as another utterance"].append(f"{name} = {first}")
+        if progress is not None:
+            progress(number, len(data.utterances))
+    return _summarise(data, sounds, notes)
+
+
+def _summarise(
+    data: ImportedData, sounds: list[_Sound], notes: dict[str, list[str]]
+) -> DataSummary:
+    utterances = data.utterances
+    rates = [_words(u) / u.duration_s for u in utterances if u.reference]
+    splits = Counter(u.tags["split"] for u in utterances if "split" in u.tags)
+    return DataSummary(
+        format_name=data.format_name,
+        mapping=dict(data.mapping),
+        utterances=len(utterances),
+        with_reference=sum(u.reference is not None for u in utterances),
+        audio_s=sum(u.duration_s for u in utterances),
+        speakers=len({u.speaker for u in utterances if u.speaker}),
+        recordings=len({u.recording for u in utterances}),
+        splits=dict(sorted(splits.items())),
+        sample_rates_hz=dict(Counter(sound.rate_hz for sound in sounds).most_common()),
+        duration_s=_quantiles([u.duration_s for u in utterances]),
+        words_per_s=_quantiles(rates),
+        snr_db=_quantiles([sound.snr_db for sound in sounds]),
+        problems=tuple(
+            Problem(kind, len(names), tuple(names[:SHOWN_EXAMPLES]))
+            for kind, names in notes.items()
+            if names
+        ),
+    )
+
+
+def _quantiles(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(q) for q in np.quantile(values, QUANTILES)) if values else ()
+
+
+def _words(utterance: Utterance) -> int:
+    return len((utterance.reference or "").split())
+
+
+def _text_problems(utterance: Utterance) -> list[str]:
+    """Name what looks wrong with the words of an utterance and their length."""
+    problems: list[str] = []
+    if utterance.duration_s > MAX_UTTERANCE_S + END_SLACK_S:
+        problems.append(f"longer than {MAX_UTTERANCE_S:g} s (cut it, or use --long)")
+    if utterance.reference is None:
+        return problems
+    text = utterance.reference.strip()
+    if not text:
+        return [*problems, "no words (scored as silence)"]
+    per_s = len(text) / utterance.duration_s
+    if per_s > MAX_CHARS_PER_S:
+        problems.append("too much text for its length")
+    if per_s < MIN_CHARS_PER_S and utterance.duration_s > MIN_SPARSE_S:
+        problems.append("too little text for its length")
+    if odd := sorted(set(_ODD_CHARACTER.findall(text))):
+        shown = " ".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in odd)
+        problems.append(f"characters that are neither words nor punctuation: {shown}")
+    return problems
+
+
+def _listen(utterance: Utterance) -> _Sound:
+    """Read the sound of an utterance and measure it."""
+    channels, rate_hz = read_channels(
+        utterance.audio_path, utterance.start_s, utterance.duration_s, utterance.utterance_id
+    )
+    mono: Samples = channels.mean(axis=1, dtype=np.float32)
+    power = float(np.square(mono, dtype=np.float64).mean())
+    problems: list[str] = []
+    if float((np.abs(channels) >= CLIPPED_LEVEL).mean()) > CLIPPED_SHARE:
+        problems.append("clipped")
+    if 10 * np.log10(max(power, 1e-12)) < QUIET_DBFS:
+        loud = float(np.square(channels, dtype=np.float64).mean()) > 100 * power
+        problems.append("channels that cancel each other" if loud else "almost silent")
+    if rate_hz < 8000:
+        problems.append("sampled at less than 8 kHz")
+    content = hashlib.sha256(np.ascontiguousarray(channels).tobytes()).hexdigest()
+    return _Sound(rate_hz, estimate_snr_db(mono, rate_hz), tuple(problems), content)
+
+
+def render_summary(summary: DataSummary) -> str:
+    """Write a summary as text for a terminal, one fact per line."""
+    columns = ", ".join(f"{ours} = {theirs}" for ours, theirs in summary.mapping.items())
+    rates = ", ".join(f"{rate} Hz ({n})" for rate, n in summary.sample_rates_hz.items())
+    splits = ", ".join(f"{name} {n}" for name, n in summary.splits.items())
+    facts = [
+        ("format", f"{summary.format_name}: {columns}"),
+        ("utterances", f"{summary.utterances}, {summary.with_reference} with a reference"),
+        ("audio", f"{summary.audio_s / 3600:.2f} h"),
+        ("speakers", f"{summary.speakers or 'none named'}, recordings {summary.recordings}"),
+        ("splits", splits or "none named"),
+        ("sample rates", rates or "none"),
+        ("length", _render_quantiles(summary.duration_s, "s")),
+        ("words per s", _render_quantiles(summary.words_per_s, "")),
+        ("SNR (rough)", _render_quantiles(summary.snr_db, "dB")),
+    ]
+    lines = [f"{name:<13} {value}" for name, value in facts]
+    if not summary.problems:
+        return "\n".join([*lines, "", "no problems found"])
+    for problem in summary.problems:
+        lines += ["", f"{problem.count} x {problem.kind}"]
+        lines += [f"  {_printable(example)}" for example in problem.examples]
+        if problem.count > len(problem.examples):
+            lines.append(f"  and {problem.count - len(problem.examples)} more")
+    return "\n".join(lines)
+
+
+def _render_quantiles(values: tuple[float, ...], unit: str) -> str:
+    if not values:
+        return "unknown"
+    low, tenth, median, ninetieth, high = (f"{value:.1f}" for value in values)
+    unit = f" {unit}" if unit else ""
+    return f"{low} to {high}{unit}, median {median}, 80 % within {tenth} to {ninetieth}"
+
+
+def _printable(text: str) -> str:
+    """Show control characters instead of sending them to somebody's terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
