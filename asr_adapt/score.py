@@ -8,11 +8,38 @@ utterances and two different texts for one utterance and arm.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, reduce
+from itertools import combinations
 
-from asr_adapt.alignment import AlignedWord, align_words, score_characters, score_words
-from asr_adapt.records import ErrorCounts, Hypothesis, Utterance
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_adapt.alignment import AlignedWord, align_words, count, score_characters, score_words
+from asr_adapt.bootstrap import (
+    RESAMPLES,
+    Blocks,
+    add_by_block,
+    choose_blocks,
+    interval95,
+    rates,
+    resample_sums,
+    two_sided_p,
+)
+from asr_adapt.errors import DataError
+from asr_adapt.records import ARMS, ErrorCounts, Hypothesis, Utterance
+from asr_adapt.score_records import (
+    NO_COUNTS,
+    ArmScore,
+    Comparison,
+    RunScores,
+    TermCounts,
+    UtteranceScore,
+    all_terms,
+)
+from asr_adapt.terms import Phrase, count_terms, normalise_phrases, split_by_context
+from asr_adapt.text import get_normaliser
 
 __all__ = [
     "AlignedWord",
@@ -28,224 +55,16 @@ __all__ = [
     "score_words",
 ]
 
-
-NO_COUNTS = ErrorCounts()
-
-
-@dataclass(frozen=True, slots=True)
-class TermCounts:
-    """How often one context phrase was said, heard rightly and heard wrongly; addable.
-
-    Attributes:
-        phrase: the phrase as the context writes it.
-        hits: occurrences said and heard.
-        misses: occurrences said and not heard.
-        false_insertions: occurrences heard and not said.
-    """
-
-    phrase: str
-    hits: int = 0
-    misses: int = 0
-    false_insertions: int = 0
-
-    @property
-    def recall(self) -> float | None:
-        """Share of the spoken occurrences that were heard; None if never spoken."""
-        return self.hits / said if (said := self.hits + self.misses) else None
-
-    @property
-    def precision(self) -> float | None:
-        """Share of the heard occurrences that were spoken; None if never heard."""
-        return self.hits / heard if (heard := self.hits + self.false_insertions) else None
+_Rows = Mapping[tuple[str, str], Hypothesis]
 
 
 @dataclass(frozen=True, slots=True)
-class UtteranceScore:
-    """One arm on one utterance.
+class _Forms:
+    """The three forms in which texts are compared; each remembers what it has seen."""
 
-    Attributes:
-        utterance_id: the utterance.
-        arm: the arm.
-        reference: the domain-normalised reference.
-        hypothesis: the domain-normalised hypothesis.
-        words: word errors, domain-normalised.
-        characters: character errors, domain-normalised, spaces included.
-        raw_words: word errors on the text as written, only white space evened out.
-        whisper_words: word errors after Whisper's own English normaliser.
-        context_words: the part of `words` that falls on context phrases (Le et al. 2021).
-        other_words: the rest of `words`.
-        terms: per context phrase that was said or heard.
-        alignment: reference against hypothesis, word by word.
-        silence: nothing was said; the words heard are in `words.insertions` only.
-        flags: what decoding found suspicious (``loop``, ``empty``, ``cap``).
-        dropped_phrases: context that did not fit into the prompt.
-        failed: why there is no hypothesis; None if there is one. All counts are then empty.
-    """
-
-    utterance_id: str
-    arm: str
-    reference: str = ""
-    hypothesis: str = ""
-    words: ErrorCounts = NO_COUNTS
-    characters: ErrorCounts = NO_COUNTS
-    raw_words: ErrorCounts = NO_COUNTS
-    whisper_words: ErrorCounts = NO_COUNTS
-    context_words: ErrorCounts = NO_COUNTS
-    other_words: ErrorCounts = NO_COUNTS
-    terms: tuple[TermCounts, ...] = ()
-    alignment: tuple[AlignedWord, ...] = ()
-    silence: bool = False
-    flags: tuple[str, ...] = ()
-    dropped_phrases: tuple[str, ...] = ()
-    failed: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ArmScore:
-    """One arm on all utterances that every arm has.
-
-    Attributes:
-        arm: the arm.
-        utterances: how many utterances are scored, silence included.
-        words: domain-normalised word errors; silence not included.
-        characters: domain-normalised character errors; silence not included.
-        raw_words: word errors on the text as written.
-        whisper_words: word errors after Whisper's own English normaliser.
-        context_words: errors on words of context phrases (Le et al. 2021).
-        other_words: errors on all other words.
-        wer_ci95: 95 % interval of the domain-normalised WER; None without reference words.
-        terms: per context phrase, added over utterances, most often said first.
-        silence_utterances: utterances in which nothing was said.
-        silence_insertions: words heard in them.
-        failed: ids without a hypothesis because of an error; counted in no rate.
-        missing: ids without any hypothesis row; counted in no rate.
-        flagged: how many of the scored utterances carry each flag.
-        decode_s: decoding time of the scored utterances.
-        audio_s: their length.
-    """
-
-    arm: str
-    utterances: int
-    words: ErrorCounts
-    characters: ErrorCounts
-    raw_words: ErrorCounts
-    whisper_words: ErrorCounts
-    context_words: ErrorCounts
-    other_words: ErrorCounts
-    wer_ci95: tuple[float, float] | None
-    terms: tuple[TermCounts, ...]
-    silence_utterances: int
-    silence_insertions: int
-    failed: tuple[str, ...]
-    missing: tuple[str, ...]
-    flagged: Mapping[str, int]
-    decode_s: float
-    audio_s: float
-
-    @property
-    def wer(self) -> float | None:
-        """Domain-normalised word error rate as a fraction."""
-        return self.words.rate
-
-    @property
-    def cer(self) -> float | None:
-        """Domain-normalised character error rate as a fraction."""
-        return self.characters.rate
-
-    @property
-    def wer_raw(self) -> float | None:
-        """Word error rate of the text as written."""
-        return self.raw_words.rate
-
-    @property
-    def wer_whisper(self) -> float | None:
-        """Word error rate after Whisper's own English normaliser."""
-        return self.whisper_words.rate
-
-    @property
-    def context_wer(self) -> float | None:
-        """Word error rate on context phrases; None if none was said."""
-        return self.context_words.rate
-
-    @property
-    def other_wer(self) -> float | None:
-        """Word error rate on everything else."""
-        return self.other_words.rate
-
-    @property
-    def term_recall(self) -> float | None:
-        """Share of spoken context phrases that were heard; None if none was said."""
-        return _all_terms(self.terms).recall
-
-    @property
-    def term_precision(self) -> float | None:
-        """Share of heard context phrases that were spoken; None if none was heard."""
-        return _all_terms(self.terms).precision
-
-    @property
-    def rtf(self) -> float | None:
-        """Decoding time per second of audio; None without audio."""
-        return self.decode_s / self.audio_s if self.audio_s else None
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two arms on the same utterances.
-
-    Attributes:
-        a: the arm compared against.
-        b: the other arm.
-        wer_difference: WER of `b` minus WER of `a`; negative where `b` is better.
-        ci95: its 95 % interval, both arms resampled together.
-        p_value: two-sided bootstrap p-value of "no difference".
-        probability_of_improvement: share of resamples in which `b` is better (Bisani & Ney 2004).
-        relative: the difference as a fraction of the WER of `a`; None if that is 0.
-    """
-
-    a: str
-    b: str
-    wer_difference: float
-    ci95: tuple[float, float]
-    p_value: float
-    probability_of_improvement: float
-    relative: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class RunScores:
-    """All arms of a run on one set.
-
-    Attributes:
-        normaliser: name of the domain normaliser.
-        normaliser_version: its version.
-        arms: one score per arm, in the order of `asr_adapt.records.ARMS`.
-        comparisons: every pair of arms that share reference words, earlier arm first.
-        utterances: every arm on every labelled utterance, failed ones included.
-        blocks: what was resampled together: ``speaker``, ``recording`` or ``utterance``.
-        n_blocks: how many such blocks there are.
-        caveat: what the choice of blocks means for the intervals; None if nothing.
-        left_out: labelled ids not scored since an arm has no text for them.
-        unlabelled: ids without a reference.
-        seed: seed of the resampling.
-        resamples: how many resamples were drawn.
-    """
-
-    normaliser: str
-    normaliser_version: str
-    arms: tuple[ArmScore, ...]
-    comparisons: tuple[Comparison, ...]
-    utterances: tuple[UtteranceScore, ...]
-    blocks: str
-    n_blocks: int
-    caveat: str | None
-    left_out: tuple[str, ...]
-    unlabelled: tuple[str, ...]
-    seed: int
-    resamples: int
-
-    def arm(self, name: str) -> ArmScore:
-        """Return the score of one arm; KeyError if the run has no such arm."""
-        return {score.arm: score for score in self.arms}[name]
+    domain: Callable[[str], str]
+    whisper: Callable[[str], str]
+    raw: Callable[[str], str]
 
 
 def score_run(
@@ -254,20 +73,232 @@ def score_run(
     normaliser_name: str = "spoken-en",
     seed: int = 0,
 ) -> RunScores:
-    """Score every arm of a run on the utterances that all arms have."""
-    raise NotImplementedError
+    """Score every arm of a run on the utterances that all arms have.
+
+    A hypothesis with an error is failed, not empty: its utterance is left out for every arm and
+    listed. A later row replaces a failed one of the same utterance and arm.
+
+    Args:
+        utterances: the set; those without a reference are listed and not scored.
+        hypotheses: decoded rows of all arms, in any order.
+        normaliser_name: the domain normaliser, see `asr_adapt.text.get_normaliser`.
+        seed: seed of the resampling.
+
+    Raises:
+        DataError: there is nothing to score, or rows contradict each other.
+        UsageError: there is no such normaliser.
+    """
+    normaliser = get_normaliser(normaliser_name)
+    forms = _Forms(
+        cache(normaliser), cache(get_normaliser("whisper-en")), cache(get_normaliser("raw"))
+    )
+    rows = _index(hypotheses, utterances)
+    labelled = [utterance for utterance in utterances if utterance.reference is not None]
+    arms = _arms(rows)
+    if not labelled or not arms:
+        missing = "no utterance has a reference" if arms else "there are no hypotheses"
+        raise DataError(f"nothing to score: {missing}")
+    scores = _score_utterances(labelled, rows, arms, forms)
+    shared = [
+        utterance
+        for utterance in labelled
+        if all(_has_text(rows.get((arm, utterance.utterance_id))) for arm in arms)
+    ]
+    arm_scores = [_add_arm(arm, labelled, shared, rows, scores) for arm in arms]
+    spoken = [u for u in shared if not scores[arms[0], u.utterance_id].silence]
+    blocks = choose_blocks(spoken)
+    sums = _resample(spoken, arms, scores, blocks, seed)
+    return RunScores(
+        normaliser=normaliser.name,
+        normaliser_version=normaliser.version,
+        arms=tuple(_with_interval(score, sums) for score in arm_scores),
+        comparisons=_compare(arm_scores, sums),
+        utterances=tuple(scores.values()),
+        blocks=blocks.kind,
+        n_blocks=blocks.n,
+        caveat=blocks.caveat,
+        left_out=_ids(labelled, without=shared),
+        unlabelled=_ids(utterances, without=labelled),
+        seed=seed,
+        resamples=RESAMPLES,
+    )
 
 
 def confusions(scores: Iterable[UtteranceScore]) -> Counter[tuple[str, str]]:
     """Count which word was heard for which; ("", w) is an insertion, (w, "") a deletion."""
-    raise NotImplementedError
-
-
-def _all_terms(terms: Iterable[TermCounts]) -> TermCounts:
-    listed = list(terms)
-    return TermCounts(
-        "",
-        sum(term.hits for term in listed),
-        sum(term.misses for term in listed),
-        sum(term.false_insertions for term in listed),
+    return Counter(
+        (column.reference, column.hypothesis)
+        for score in scores
+        for column in score.alignment
+        if column.kind != "hit"
     )
+
+
+def _index(hypotheses: Iterable[Hypothesis], utterances: Iterable[Utterance]) -> _Rows:
+    known = Counter(utterance.utterance_id for utterance in utterances)
+    if twice := [name for name, times in known.items() if times > 1]:
+        raise DataError(f"utterance '{twice[0]}': stands {known[twice[0]]} times in the manifest")
+    rows: dict[tuple[str, str], Hypothesis] = {}
+    for row in hypotheses:
+        if row.utterance_id not in known:
+            raise DataError(
+                f"hypothesis of utterance '{row.utterance_id}' ({row.arm}): not in the manifest;"
+                " score with the manifest it was decoded from"
+            )
+        earlier = rows.get((row.arm, row.utterance_id))
+        if earlier and _has_text(earlier) and _has_text(row) and earlier.text != row.text:
+            raise DataError(
+                f"utterance '{row.utterance_id}': two different texts from arm '{row.arm}';"
+                " remove the rows of one decoding"
+            )
+        if not _has_text(earlier):
+            rows[row.arm, row.utterance_id] = row
+    return rows
+
+
+def _has_text(row: Hypothesis | None) -> bool:
+    return row is not None and row.error is None
+
+
+def _arms(rows: _Rows) -> list[str]:
+    found = dict.fromkeys(arm for arm, _ in rows)
+    return [arm for arm in ARMS if arm in found] + [arm for arm in found if arm not in ARMS]
+
+
+def _ids(utterances: Iterable[Utterance], without: Iterable[Utterance]) -> tuple[str, ...]:
+    gone = {utterance.utterance_id for utterance in without}
+    return tuple(u.utterance_id for u in utterances if u.utterance_id not in gone)
+
+
+def _score_utterances(
+    labelled: Sequence[Utterance], rows: _Rows, arms: Sequence[str], forms: _Forms
+) -> dict[tuple[str, str], UtteranceScore]:
+    written = normalise_phrases((p for u in labelled for p in u.context), forms.domain)
+    scores: dict[tuple[str, str], UtteranceScore] = {}
+    for utterance in labelled:
+        listed = normalise_phrases(utterance.context, forms.domain)
+        phrases = {phrase: written[phrase] for phrase in listed}
+        for arm in arms:
+            if row := rows.get((arm, utterance.utterance_id)):
+                score = _score_utterance(utterance.reference or "", row, phrases, forms)
+                scores[arm, utterance.utterance_id] = score
+    return scores
+
+
+def _score_utterance(
+    reference: str, row: Hypothesis, phrases: Mapping[Phrase, str], forms: _Forms
+) -> UtteranceScore:
+    said = forms.domain(reference)
+    blank = UtteranceScore(
+        row.utterance_id,
+        row.arm,
+        reference=said,
+        silence=not said,
+        flags=row.flags,
+        dropped_phrases=row.dropped_phrases,
+        failed=row.error,
+    )
+    if row.error is not None:
+        return blank
+    heard = forms.domain(row.text)
+    columns = align_words(said, heard)
+    context_words, other_words = split_by_context(columns, phrases)
+    return replace(
+        blank,
+        hypothesis=heard,
+        words=count(columns),
+        characters=score_characters(said, heard),
+        raw_words=score_words(forms.raw(reference), forms.raw(row.text)),
+        whisper_words=score_words(forms.whisper(reference), forms.whisper(row.text)),
+        context_words=context_words,
+        other_words=other_words,
+        terms=count_terms(said.split(), heard.split(), phrases),
+        alignment=tuple(columns),
+    )
+
+
+def _add_arm(
+    arm: str,
+    labelled: Sequence[Utterance],
+    shared: Sequence[Utterance],
+    rows: _Rows,
+    scores: Mapping[tuple[str, str], UtteranceScore],
+) -> ArmScore:
+    here = [scores[arm, utterance.utterance_id] for utterance in shared]
+    spoken = [score for score in here if not score.silence]
+    silent = [score for score in here if score.silence]
+    found = {u.utterance_id: rows.get((arm, u.utterance_id)) for u in labelled}
+    return ArmScore(
+        arm=arm,
+        utterances=len(here),
+        words=_add(score.words for score in spoken),
+        characters=_add(score.characters for score in spoken),
+        raw_words=_add(score.raw_words for score in spoken),
+        whisper_words=_add(score.whisper_words for score in spoken),
+        context_words=_add(score.context_words for score in spoken),
+        other_words=_add(score.other_words for score in spoken),
+        wer_ci95=None,
+        terms=_add_terms(term for score in here for term in score.terms),
+        silence_utterances=len(silent),
+        silence_insertions=sum(score.words.insertions for score in silent),
+        failed=tuple(name for name, row in found.items() if row and row.error is not None),
+        missing=tuple(name for name, row in found.items() if row is None),
+        flagged=dict(Counter(flag for score in here for flag in score.flags)),
+        decode_s=sum(rows[arm, utterance.utterance_id].decode_s for utterance in shared),
+        audio_s=sum(utterance.duration_s for utterance in shared),
+    )
+
+
+def _add(counts: Iterable[ErrorCounts]) -> ErrorCounts:
+    return reduce(ErrorCounts.__add__, counts, NO_COUNTS)
+
+
+def _add_terms(terms: Iterable[TermCounts]) -> tuple[TermCounts, ...]:
+    by_phrase: dict[str, list[TermCounts]] = {}
+    for term in terms:
+        by_phrase.setdefault(term.phrase, []).append(term)
+    added = [replace(all_terms(found), phrase=phrase) for phrase, found in by_phrase.items()]
+    return tuple(sorted(added, key=lambda term: (-(term.hits + term.misses), term.phrase)))
+
+
+def _resample(
+    spoken: Sequence[Utterance],
+    arms: Sequence[str],
+    scores: Mapping[tuple[str, str], UtteranceScore],
+    blocks: Blocks,
+    seed: int,
+) -> dict[str, NDArray[np.float64]]:
+    """Return resampled WERs per arm, all from the same draws; empty without reference words."""
+    if not spoken:
+        return {}
+    words = [[scores[arm, u.utterance_id].words for arm in arms] for u in spoken]
+    # Every arm has the same references, so one column of lengths serves all.
+    table = [[row[0].reference_length, *(counts.errors for counts in row)] for row in words]
+    sums = resample_sums(add_by_block(np.array(table, dtype=np.float64), blocks), seed)
+    return {arm: rates(sums[:, i], sums[:, 0]) for i, arm in enumerate(arms, start=1)}
+
+
+def _with_interval(score: ArmScore, sums: Mapping[str, NDArray[np.float64]]) -> ArmScore:
+    return replace(score, wer_ci95=interval95(sums[score.arm])) if score.arm in sums else score
+
+
+def _compare(
+    scores: Sequence[ArmScore], sums: Mapping[str, NDArray[np.float64]]
+) -> tuple[Comparison, ...]:
+    """Compare every pair of arms, the earlier one as `a`."""
+    comparisons = []
+    for a, b in combinations(scores, 2):
+        if a.wer is None or b.wer is None:
+            continue
+        differences = sums[b.arm] - sums[a.arm]
+        comparison = Comparison(
+            a=a.arm,
+            b=b.arm,
+            wer_difference=b.wer - a.wer,
+            ci95=interval95(differences),
+            p_value=two_sided_p(differences),
+            probability_of_improvement=float(np.mean(differences < 0)),
+            relative=(b.wer - a.wer) / a.wer if a.wer else None,
+        )
+        comparisons.append(comparison)
+    return tuple(comparisons)

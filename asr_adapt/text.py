@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from importlib.metadata import version
 from types import ModuleType
 
@@ -74,7 +73,9 @@ def _whisper_english() -> ModuleType:
     with warnings.catch_warnings():
         # A docstring of the package holds a stray backslash, which Python warns about.
         warnings.simplefilter("ignore")
-        return import_module("whisper_normalizer.english")
+        from whisper_normalizer import english
+    module: ModuleType = english
+    return module
 
 
 @cache
