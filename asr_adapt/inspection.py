@@ -8,7 +8,7 @@ are the importer's and come first in the list.
 from __future__ import annotations
 
 import hashlib
-import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,9 +39,8 @@ MIN_CHARS_PER_S = 1.0
 """Less text than this for seconds of sound means that most of it is not written down."""
 MIN_SPARSE_S = 5.0
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
-_ODD_CHARACTER = re.compile(
-    r"[^\w\s.,;:!?'\"()\-%&/+@#$€£°«»\u2018\u2019\u201c\u201d\u2013\u2014\u2026]|_"
-)
+MARKUP = frozenset("[]{}<>|*_\\~^=")
+"""Signs that transcribers use for notes, and that nobody says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +186,18 @@ def _text_problems(utterance: Utterance) -> list[str]:
         problems.append("too much text for its length")
     if per_s < MIN_CHARS_PER_S and utterance.duration_s > MIN_SPARSE_S:
         problems.append("too little text for its length")
-    if odd := sorted(set(_ODD_CHARACTER.findall(text))):
+    if odd := sorted({c for c in text if _is_odd(c)}):
         shown = " ".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in odd)
         problems.append(f"characters that are neither words nor punctuation: {shown}")
     return problems
+
+
+def _is_odd(character: str) -> bool:
+    """Whether a character is markup, a control character or a pictogram; tabs and lines are not."""
+    return character in MARKUP or (
+        unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co", "So")
+        and not character.isspace()
+    )
 
 
 def _listen(utterance: Utterance) -> _Sound:

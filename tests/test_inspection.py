@@ -1,0 +1,144 @@
+"""Inspection: every fault that was put into a data set is in its summary, and no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from asr_adapt.importers.rows import SkippedRow
+from asr_adapt.inspection import DataSummary, inspect_data, render_summary
+from asr_adapt.manifest import ImportedData, load_data
+from asr_adapt.records import Utterance
+
+
+def speech(duration_s: float, seed: int = 0, rate_hz: int = 16000) -> NDArray[np.float64]:
+    """Bursts of noise over a quiet floor: about 30 dB."""
+    samples = np.random.default_rng(seed).standard_normal(round(duration_s * rate_hz))
+    loud = np.arange(len(samples)) // (rate_hz // 4) % 2 == 0
+    return samples * np.where(loud, 0.1, 0.1 / 31.6)
+
+
+def inspect(*utterances: Utterance) -> DataSummary:
+    return inspect_data(ImportedData(utterances, (), "CSV", {"audio": "path", "text": "words"}))
+
+
+def kinds(summary: DataSummary) -> dict[str, int]:
+    return {problem.kind: problem.count for problem in summary.problems}
+
+
+def test_clean_data_has_no_problem_and_its_measures_are_right(tmp_path: Path) -> None:
+    rows = []
+    for number in range(5):
+        path = tmp_path / f"{number}.wav"
+        rate_hz = 8000 if number == 0 else 16000
+        soundfile.write(path, speech(number + 1, number, rate_hz), rate_hz)
+        text = " ".join(["over"] * 2 * (number + 1))
+        tags = {"split": "test" if number == 4 else "train"}
+        speaker = "anna" if number < 3 else "ben"
+        rows.append(Utterance(f"u{number}", path, 0, number + 1, text, speaker=speaker, tags=tags))
+    summary = inspect(*rows)
+    assert summary.problems == ()
+    assert (summary.utterances, summary.with_reference) == (5, 5)
+    assert summary.audio_s == 15
+    assert (summary.speakers, summary.recordings) == (2, 5)
+    assert summary.splits == {"test": 1, "train": 4}
+    assert summary.sample_rates_hz == {16000: 4, 8000: 1}
+    assert summary.duration_s == pytest.approx((1, 1.4, 3, 4.6, 5))
+    assert summary.words_per_s == pytest.approx((2,) * 5)
+    assert summary.snr_db == pytest.approx((30,) * 5, abs=3)
+    text = render_summary(summary)
+    assert "no problems found" in text
+    assert "2, recordings 5" in text
+    assert "audio = path, text = words" in text
+    assert "1.0 to 5.0 s, median 3.0, 80 % within 1.4 to 4.6" in text
+
+
+SOUND_FAULTS: dict[str, tuple[NDArray[np.float64], str]] = {
+    "clipped": (np.clip(speech(2) * 30, -1, 1), "clipped"),
+    "silent": (speech(2) * 1e-4, "almost silent"),
+    "opposite": (np.stack([speech(2), -speech(2)], 1), "channels that cancel each other"),
+}
+
+
+@pytest.mark.parametrize("name", SOUND_FAULTS)
+def test_faults_of_the_sound_are_found(tmp_path: Path, name: str) -> None:
+    samples, kind = SOUND_FAULTS[name]
+    soundfile.write(tmp_path / "x.wav", samples, 16000)
+    summary = inspect(Utterance("bad", tmp_path / "x.wav", 0, 2, "over and out"))
+    assert kinds(summary) == {kind: 1}
+    assert summary.problems[0].examples == ("bad",)
+
+
+TEXT_FAULTS = {
+    "words " * 20: "too much text for its length",
+    "a": "too little text for its length",
+    "": "no words (scored as silence)",
+    "this is <noise> [static] over": "neither words nor punctuation: < > [ ]",
+    "this is a bell \x07 you hear": "neither words nor punctuation: U+0007",
+    "this is a broken \ufffd letter": "neither words nor punctuation: \ufffd",
+}
+
+
+@pytest.mark.parametrize("text", TEXT_FAULTS)
+def test_faults_of_the_words_are_found(tmp_path: Path, text: str) -> None:
+    duration_s = 2.0 if text.startswith("words") else 5.5
+    soundfile.write(tmp_path / "x.wav", speech(6), 16000)
+    summary = inspect(Utterance("bad", tmp_path / "x.wav", 0, duration_s, text))
+    (problem,) = summary.problems
+    assert TEXT_FAULTS[text] in problem.kind
+    assert "\x07" not in render_summary(summary)
+
+
+def test_words_of_many_languages_are_no_fault(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "x.wav", speech(2), 16000)
+    for text in ("Ærø, naïve — “Où”?", "«Прием» 5,5 %", "これは船です。" * 2, "it's o'clock…"):
+        summary = inspect(Utterance("u", tmp_path / "x.wav", 0, 2, text))
+        assert summary.problems == (), text
+
+
+def test_long_repeated_unreadable_and_unlabelled_rows(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "long.wav", speech(31), 16000)
+    soundfile.write(tmp_path / "a.wav", speech(2), 16000)
+    (tmp_path / "copy.wav").write_bytes((tmp_path / "a.wav").read_bytes())
+    summary = inspect(
+        Utterance("long", tmp_path / "long.wav", 0, 31),
+        Utterance("a", tmp_path / "a.wav", 0, 2),
+        Utterance("copy", tmp_path / "copy.wav", 0, 2),
+        Utterance("gone", tmp_path / "gone.wav", 0, 2),
+    )
+    assert kinds(summary) == {
+        "longer than 30 s (cut it, or use --long)": 1,
+        "the same sound as another utterance": 1,
+        "sound that cannot be read": 1,
+    }
+    assert summary.with_reference == 0
+    assert summary.words_per_s == ()
+    text = render_summary(summary)
+    assert "copy = a" in text
+    assert "utterance 'gone'" in text
+    assert "4, 0 with a reference" in text
+
+
+def test_skipped_rows_come_first_and_ten_are_shown() -> None:
+    skipped = tuple(SkippedRow(Path("x.csv"), n, f"bad \x1b[31m{n}") for n in range(2, 25))
+    summary = inspect_data(ImportedData((), skipped, "CSV", {}))
+    assert summary.problems[0].count == 23
+    text = render_summary(summary)
+    assert "23 x rows that cannot be used" in text
+    assert text.count("x.csv:") == 10
+    assert text.endswith("and 13 more")
+    assert "\x1b" not in text
+
+
+def test_inspection_of_a_table_counts_what_load_data_found(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", speech(2), 16000)
+    (tmp_path / "x.csv").write_text("audio,text\na.wav,over and out\nb.wav,over\n")
+    done: list[int] = []
+    summary = inspect_data(load_data(tmp_path / "x.csv"), progress=lambda n, _: done.append(n))
+    assert (summary.utterances, done) == (1, [1])
+    assert kinds(summary) == {"rows that cannot be used": 1}
+    assert "x.csv:3" in summary.problems[0].examples[0]

@@ -1,0 +1,184 @@
+"""Splits keep people apart, and leaks are found whatever they are called."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr_adapt.errors import DataError, LeakError
+from asr_adapt.records import Utterance
+from asr_adapt.splits import (
+    Fingerprint,
+    check_against,
+    check_leaks,
+    fingerprint,
+    split_by_speaker,
+)
+
+
+def clip(
+    name: str, speaker: str | None = None, recording: str | None = None, duration_s: float = 4.0
+) -> Utterance:
+    """An utterance in a file of its own."""
+    path = Path(f"/nowhere/{name}.wav")
+    return Utterance(name, path, 0, duration_s, name, speaker=speaker, recording_id=recording)
+
+
+@st.composite
+def data_sets(draw: st.DrawFn) -> list[Utterance]:
+    speakers = st.none() | st.sampled_from("abcdefgh")
+    recordings = st.none() | st.sampled_from("klmn")
+    size = draw(st.integers(2, 40))
+    lengths_s = st.floats(0.5, 30)
+    return [clip(f"u{n}", draw(speakers), draw(recordings), draw(lengths_s)) for n in range(size)]
+
+
+@settings(deadline=None, max_examples=200)
+@given(rows=data_sets(), share=st.floats(0.02, 0.4), seed=st.integers(0, 99))
+def test_a_split_is_a_partition_that_keeps_what_its_rule_promises(
+    rows: list[Utterance], share: float, seed: int
+) -> None:
+    split = split_by_speaker(rows, share, seed)
+    assert sorted(u.utterance_id for u in (*split.train, *split.dev)) == sorted(
+        u.utterance_id for u in rows
+    )
+    assert split.train
+    assert split.dev
+    if split.rule.startswith("by speaker"):
+        both = {u.block for u in split.train} & {u.block for u in split.dev}
+        assert both == set()
+    elif split.rule.startswith("by recording"):
+        assert {u.recording for u in split.train} & {u.recording for u in split.dev} == set()
+    shuffled = random.Random(seed).sample(rows, len(rows))  # noqa: S311
+    again = split_by_speaker(shuffled, share, seed)
+    assert {u.utterance_id for u in again.dev} == {u.utterance_id for u in split.dev}
+
+
+def test_the_share_is_met_where_there_is_a_choice() -> None:
+    rows = [clip(f"u{n}", f"s{n % 50}") for n in range(500)]
+    for share in (0.05, 0.1, 0.3):
+        dev = split_by_speaker(rows, share, 0).dev
+        assert len(dev) / len(rows) == pytest.approx(share, abs=0.02)
+
+
+def test_the_seed_decides_the_draw() -> None:
+    rows = [clip(f"u{n}", f"s{n % 10}") for n in range(100)]
+    drawn = {frozenset(u.speaker for u in split_by_speaker(rows, 0.2, s).dev) for s in range(20)}
+    assert len(drawn) > 5
+
+
+def test_two_speakers_are_too_few_to_give_one_away() -> None:
+    rows = [clip(f"u{n}", "ab"[n % 2]) for n in range(100)]
+    split = split_by_speaker(rows, 0.1, 0)
+    assert split.rule.startswith("by recording")
+    assert "2 speakers are too few" in split.rule
+    assert len(split.dev) == 10
+
+
+def test_the_rule_says_what_is_known() -> None:
+    nameless = [clip(f"u{n}") for n in range(20)]
+    assert "no speaker is known" in split_by_speaker(nameless, 0.1, 0).rule
+    one = [clip(f"u{n}", "anna") for n in range(20)]
+    assert "only speaker 'anna'" in split_by_speaker(one, 0.1, 0).rule
+    film = [clip(f"u{n}", recording="film") for n in range(20)]
+    assert split_by_speaker(film, 0.1, 0).rule.startswith("by utterance")
+    crew = [clip(f"u{n}", f"s{n}") for n in range(20)]
+    assert "none of 20 speakers" in split_by_speaker(crew, 0.1, 0).rule
+
+
+@pytest.mark.parametrize(("size", "share"), [(0, 0.1), (1, 0.1), (5, 0.0), (5, 1.0), (5, -1)])
+def test_what_cannot_be_split_is_refused(size: int, share: float) -> None:
+    with pytest.raises(DataError):
+        split_by_speaker([clip(f"u{n}") for n in range(size)], share, 0)
+
+
+def test_a_split_has_no_leak_and_a_shared_speaker_is_named() -> None:
+    rows = [clip(f"u{n}", f"s{n % 10}") for n in range(50)]
+    split = split_by_speaker(rows, 0.2, 0)
+    check_leaks(split.train, split.dev)
+    stranger = clip("x", split.train[0].speaker)
+    expected = f"1 of {len(split.dev) + 1} test utterances have a speaker .*'{stranger.speaker}'"
+    with pytest.raises(LeakError, match=expected) as caught:
+        check_leaks(split.train, [*split.dev, stranger])
+    assert "('x')" in str(caught.value)
+    assert "--allow-leaks" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_many_leaks_are_counted_and_few_are_shown() -> None:
+    rows = [clip(f"u{n}", "anna") for n in range(9)]
+    with pytest.raises(LeakError, match=r"9 of 9 .* \('u0', 'u1', 'u2' and 6 more\)"):
+        check_leaks([clip("t", "anna")], rows)
+
+
+def test_a_shared_recording_is_found() -> None:
+    with pytest.raises(LeakError, match="a recording that is in training: 'watch'"):
+        check_leaks([clip("a", "x", "watch")], [clip("b", "y", "watch")])
+    check_leaks([clip("a", "x", "watch 1")], [clip("b", "y", "watch 2")])
+
+
+def test_the_same_sound_is_found_under_another_name(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.wav", tmp_path / "b.wav"
+    first.write_bytes(b"the same bytes")
+    second.write_bytes(b"the same bytes")
+    one, two = Utterance("a", first, 0, 1), Utterance("b", second, 0, 1)
+    with pytest.raises(LeakError, match="a recording that is in training"):
+        check_leaks([one], [two])
+    apart = [replace(one, recording_id="k"), replace(two, recording_id="l")]
+    with pytest.raises(LeakError, match=r"audio that is in training: 'b\.wav'"):
+        check_leaks(apart[:1], apart[1:])
+    check_leaks(apart[:1], [replace(apart[1], start_s=1.0)])
+    second.write_bytes(b"other bytes")
+    check_leaks([one], [two])
+
+
+@pytest.mark.parametrize(
+    ("spoken", "phrase", "leaks"),
+    [
+        ("this is Nordic Star, over", "nordic star", True),
+        ("this is nordic, star", "Nordic Star", True),
+        ("this is nordic starling", "nordic star", False),
+        ("this is star nordic", "nordic star", False),
+        ("the ada", "Ada", True),
+        ("the adagio", "Ada", False),
+        ("", "Ada", False),
+        ("Århus Æther", "århus", True),
+    ],
+)
+def test_phrases_spoken_in_training_are_found_as_whole_words(
+    spoken: str, phrase: str, leaks: bool
+) -> None:
+    train = [replace(clip("a"), reference=spoken, context=("Zeta",))]
+    test = [replace(clip("b"), context=("Zeta", phrase, "Omega"))]
+    check_leaks(train, test, phrase_groups=False)
+    if not leaks:
+        check_leaks(train, test, phrase_groups=True)
+        return
+    with pytest.raises(LeakError, match=f"1 of 1 .* a context phrase .*'{phrase}'"):
+        check_leaks(train, test, phrase_groups=True)
+
+
+def test_a_fingerprint_finds_leaks_and_names_nobody(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"sound")
+    train = [clip("a", "anna", "watch"), Utterance("s", tmp_path / "a.wav", 0, 1)]
+    stored = json.dumps(fingerprint(train).to_json())
+    for secret in ("anna", "watch", "a.wav"):
+        assert secret not in stored
+    trained_on = Fingerprint.from_json(json.loads(stored))
+    assert trained_on == fingerprint(train)
+    check_against(trained_on, [clip("b", "ben", "other")])
+    for leak in (clip("b", "anna"), clip("b", None, "watch"), train[1]):
+        with pytest.raises(LeakError):
+            check_against(trained_on, [leak])
+
+
+@pytest.mark.parametrize("values", [{}, {"speakers": 1, "recordings": [], "audio": []}])
+def test_what_is_no_fingerprint_is_refused(values: dict[str, object]) -> None:
+    with pytest.raises(DataError, match="not a fingerprint"):
+        Fingerprint.from_json(values)
