@@ -207,7 +207,7 @@ RESERVED = frozenset(
         *FILLERS,
         *WORDS,
         *UNITS,
-        *("oh", "point", "decimal", "and", "ch", "fl", "mile", "mv"),
+        *("oh", "point", "decimal", "and", "ch", "fl", "mile"),
         *(word for phrase in PHRASES for word in phrase.split()),
     ]
 )

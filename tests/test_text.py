@@ -1,0 +1,288 @@
+"""Normalisers: one content, one form, whatever the style; different content stays different."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr_adapt.errors import UsageError
+from asr_adapt.spoken_words import RESERVED
+from asr_adapt.text import get_normaliser
+
+spoken = get_normaliser("spoken-en")
+
+SAME = [
+    # digits and decimals
+    ("118.1", "one one eight decimal one"),
+    ("118.1", "1 1 8 point 1"),
+    ("118.1", "one eighteen point one"),
+    ("Contact Tower on 118.105.", "contact tower on one one eight decimal one zero five"),
+    ("120", "one hundred and twenty"),
+    ("120", "one twenty"),
+    ("12", "twelve"),
+    ("25", "twenty five"),
+    ("25", "twenty-five"),
+    ("2,500 feet", "two thousand five hundred feet"),
+    ("2500", "2 thousand 5 hundred"),
+    ("1,500", "fifteen hundred"),
+    ("1500", "one thousand five hundred"),
+    ("12,000", "one two thousand"),
+    ("12,500", "one two thousand five hundred"),
+    ("100", "a hundred"),
+    ("1,000", "a thousand"),
+    ("250,000", "two hundred and fifty thousand"),
+    ("3,000,000", "three million"),
+    ("1.5 million", "one point five million"),
+    ("2024", "two thousand twenty four"),
+    ("1995", "nineteen ninety five"),
+    ("15:30", "one five three zero"),
+    ("15:30", "fifteen thirty"),
+    ("0800 hrs", "zero eight hundred hours"),
+    ("105", "one oh five"),
+    ("1005", "one oh oh five"),
+    ("55", "double five"),
+    ("222 7", "triple two seven"),
+    ("395", "tree niner fife"),
+    ("4", "fower"),
+    ("16", "unaone soxisix"),
+    ("0.5", "zero decimal five"),
+    ("192.168", "one nine two decimal one six eight"),
+    ("270 1000 feet", "two seven zero one thousand feet"),
+    ("2000 118.1", "two thousand one one eight decimal one"),
+    ("the 60s", "the sixties"),
+    ("-5", "minus five"),
+    # ordinals
+    ("1st", "first"),
+    ("the 12th", "the twelfth"),
+    ("21st", "twenty first"),
+    ("25th", "twenty-fifth"),
+    ("105th", "one hundred and fifth"),
+    # the spelling alphabet and call signs
+    ("Alfa Juliett X-ray", "alpha juliet x ray"),
+    ("Whiskey", "whisky"),
+    ("D5K", "delta five kilo"),
+    ("d 5 k", "Delta-Five-Kilo"),
+    ("PA3XYZ", "papa alpha tree x-ray yankee zulu"),
+    ("PA3XYZ", "Papa Alpha 3 XYZ"),
+    ("PA3UH", "papa alpha three uniform hotel"),
+    ("PA3NM", "papa alpha three november mike"),
+    ("KLM12A", "kilo lima mike one two alpha"),
+    ("Lufthansa 4CT", "lufthansa four charlie tango"),
+    ("information D", "information delta"),
+    ("on a V.T.S. channel", "on a v t s channel"),
+    ("VTS", "v t s"),
+    ("VTS Alpha", "v t s alpha"),
+    ("E.T.A. 12:00", "eta one two zero zero"),
+    ("the AIS", "the a i s"),
+    # the sea
+    ("Sécurité, sécurité, sécurité!", "securitay securite securitee"),
+    ("MAYDAY", "may day"),
+    ("PAN-PAN, PAN-PAN, PAN-PAN", "pan pan pan pan pan pan"),
+    ("M/V Aurora", "motor vessel aurora"),
+    ("Ch. 16", "channel one six"),
+    ("ch16", "channel sixteen"),
+    ("5 NM", "five nautical miles"),
+    ("1 nm", "one nautical mile"),
+    ("12.5 kn", "twelve decimal five knots"),
+    ("draught 7.5m", "draft seven point five metres"),
+    ("12 m", "one two meters"),
+    ("270º", "two seven zero degrees"),
+    ("270°", "270 degrees"),
+    ("51° 54.5' N", "five one degrees five four decimal five minutes north"),
+    ("SEELONCE FEENEE", "silence fini"),
+    # the air
+    ("Runway 27L", "runway two seven left"),
+    ("27L", "two seven left"),
+    ("runway 9C", "runway nine center"),
+    ("FL350", "flight level three five zero"),
+    ("QNH 1013", "q n h one zero one three"),
+    ("10 kts", "one zero knots"),
+    # everyday English
+    ("Don't. I can't!", "do not i cannot"),
+    ("It's John\u2019s, isn't it?", "it is johns is not it"),
+    ("We'll", "we will"),
+    ("dont", "don't"),
+    ("Uh, say again?", "say again"),
+    ("[static] over (laughs) <noise>", "over"),
+    ("50%", "fifty per cent"),
+    ("$20", "twenty dollars"),
+    ("$2 million", "two million dollars"),
+    ("Grey harbour", "gray harbor"),
+    ("St. Mary", "saint mary"),
+    ("OK", "okay"),
+    ("Tea & coffee", "tea and coffee"),
+    ("Smørbrød", "smorbrod"),
+    ("ＦＵＬＬ　ｗｉｄｔｈ　１２", "full width one two"),  # noqa: RUF001
+]
+
+DIFFERENT = [
+    ("118.1", "1181"),
+    ("118.1", "118.7"),
+    ("15", "50"),
+    ("fifteen", "fifty"),
+    ("2500", "2005"),
+    ("100", "1000"),
+    ("two hundred and one hundred", "two hundred and one"),
+    ("12", "12th"),
+    ("first", "one"),
+    ("1O5", "105"),
+    ("oh", "zero"),
+    ("oh say", "say"),
+    ("tree", "three"),
+    ("Fife Ness", "five ness"),
+    ("point five", "decimal five"),
+    ("D5K", "D5J"),
+    ("PA3XYZ", "PA3XZY"),
+    ("delta five mike", "delta five metres"),
+    ("PA3NM", "PA3 nautical miles"),
+    ("alpha bravo", "bravo alpha"),
+    ("uniform hotel", "uh"),
+    ("oscar november echo", "one"),
+    ("VTS", "VHF"),
+    ("pan", "pan pan"),
+    ("security", "securite"),
+    ("left", "right"),
+    ("27L", "27R"),
+    ("27L", "27"),
+    ("port", "starboard"),
+    ("can", "can not"),
+    ("affirm", "affirmative"),
+    ("north", "south"),
+    ("5 knots", "5 nautical miles"),
+    ("minutes", "minutes north"),
+    ("a vessel", "vessel"),
+    ("the", "a"),
+    ("channel 12", "channel 2"),
+    ("double", "5 5"),
+    ("Maria", "Marina"),
+]
+
+
+@pytest.mark.parametrize(("written", "said"), SAME)
+def test_written_and_spoken_style_come_out_the_same(written: str, said: str) -> None:
+    assert spoken(written) == spoken(said)
+    assert spoken(said.upper()) == spoken(said)
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_different_content_stays_different(one: str, other: str) -> None:
+    assert spoken(one) != spoken(other)
+
+
+def test_the_form_is_single_digits_and_joined_letters() -> None:
+    heard = spoken("Mayday! PA3XYZ, 2.5 NM off VTS sector B, Ch. 16")
+    assert heard == "mayday pa 3 xyz 2 decimal 5 nautical miles off vts sector b channel 1 6"
+
+
+@given(st.text(max_size=60))
+def test_any_text_comes_out_clean_and_stays_as_it_came_out(text: str) -> None:
+    once = spoken(text)
+    assert spoken(once) == once
+    assert once == once.lower()
+    assert once == " ".join(once.split())
+    assert not any(unicodedata.category(c)[0] in "PSC" for c in once)
+
+
+_BESIDES = (
+    "a b i n o s x v t ray nautical mile north runway l 's 'd . - ' $ ° ch fl"
+    " 27L 12m 5m D5K PA3XYZ 1,500 15:30 118.1 350 05 0 1 1st 12th"
+)
+_TRICKY = sorted(RESERVED) + _BESIDES.split()
+
+
+@given(st.lists(st.sampled_from(_TRICKY), max_size=8).map(" ".join))
+def test_words_of_the_trade_in_any_order_are_stable(text: str) -> None:
+    once = spoken(text)
+    assert spoken(once) == once
+    assert not [word for word in once.split() if word.isdigit() and len(word) > 1]
+
+
+_LETTERS = {"alpha": "A", "bravo": "B", "oscar": "O", "hotel": "H", "november": "N", "echo": "E"}
+_FIGURES = {"three": "3", "5": "5", "zero": "0"}
+
+
+@given(st.lists(st.sampled_from([*_LETTERS, *_FIGURES])))
+def test_a_call_sign_reads_the_same_spelled_and_written(parts: list[str]) -> None:
+    written = "".join(_LETTERS.get(part) or _FIGURES[part] for part in parts)
+    if not set(parts) & set(_LETTERS) or not set(parts) & set(_FIGURES):
+        return  # letters or figures alone are words and numbers
+    assert spoken(written).replace(" ", "") == spoken(" ".join(parts)).replace(" ", "")
+
+
+_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+    " fifteen sixteen seventeen eighteen nineteen"
+)
+_TENS = "- - twenty thirty forty fifty sixty seventy eighty ninety"
+
+
+def _read_out(value: int) -> str:
+    """The number in English words, written independently of the normaliser."""
+    small, tens = _SMALL.split(), _TENS.split()
+    if value < 20:
+        return small[value]
+    if value < 100:
+        return tens[value // 10] + ("-" + small[value % 10] if value % 10 else "")
+    if value < 1000:
+        rest = " and " + _read_out(value % 100) if value % 100 else ""
+        return small[value // 100] + " hundred" + rest
+    size, name = (1_000_000, "million") if value >= 1_000_000 else (1000, "thousand")
+    below = value % size
+    joint = " and " if below < 100 else " "
+    return _read_out(value // size) + f" {name}" + (joint + _read_out(below) if below else "")
+
+
+def test_every_kind_of_number_read_out_is_its_digits() -> None:
+    drawn = random.Random(0).sample(range(1300, 1_000_000_000), 1500)  # noqa: S311 - no secret
+    numbers = [*range(1300), *drawn]
+    wrong = [n for n in numbers if spoken(_read_out(n)) != " ".join(str(n))]
+    assert not wrong
+    assert all(spoken(f"{n:,}") == " ".join(str(n)) for n in numbers)
+
+
+def test_a_number_of_any_length_does_no_harm() -> None:
+    assert spoken("9" * 9000 + " thousand").startswith("9 9 9")
+    assert spoken("million " * 5000).split() == ["million"] * 5000
+
+
+def test_raw_evens_out_white_space_only() -> None:
+    assert get_normaliser("raw")(" A \t 118.1,\n b ") == "A 118.1, b"
+
+
+def test_whisper_is_whispers_own_with_its_known_faults() -> None:
+    whisper = get_normaliser("whisper-en")
+    assert whisper("Don't, uh, go to the colour!") == "do not go to the color"
+    # Why the domain normaliser exists: one frequency, two forms.
+    assert whisper("one one eight decimal one") == "118 decimal one"
+    assert whisper("118.1") != whisper("one one eight decimal one")
+
+
+@given(st.text(max_size=40))
+def test_whisper_takes_any_text(text: str) -> None:
+    get_normaliser("whisper-en")(text)
+
+
+def test_every_normaliser_has_a_name_and_a_version() -> None:
+    for name in ("raw", "whisper-en", "spoken-en"):
+        assert get_normaliser(name).name == name
+        assert get_normaliser(name).version
+
+
+def test_an_unknown_normaliser_lists_the_known_ones() -> None:
+    with pytest.raises(UsageError, match=r"'klingon'.*raw, whisper-en, spoken-en"):
+        get_normaliser("klingon")
+
+
+def test_neither_text_nor_score_loads_torch() -> None:
+    code = (
+        "import sys, asr_adapt.score, asr_adapt.loops; from asr_adapt.text import get_normaliser\n"
+        "get_normaliser('spoken-en')('a'); get_normaliser('whisper-en')('a')\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
