@@ -1,0 +1,134 @@
+"""The card that lies beside the weights of an adapter: everything needed to use it rightly.
+
+An adapter folder holds the weights (``adapter_model.safetensors`` with ``adapter_config.json`` for
+LoRA, a transformers folder for a full fine-tune) and ``asr_adapt.json``, the card.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from asr_adapt.errors import DataError
+from asr_adapt.window import Window
+
+CARD_NAME = "asr_adapt.json"
+CARD_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterCard:
+    """What an adapter was made from and how it is to be used.
+
+    Attributes:
+        method: ``lora`` or ``full``.
+        base_name: the base model as the user named it.
+        base_sha256: checksum of the base weights; other weights are refused.
+        window_slack_frames: the trimmed window it was trained with; None for the full one.
+        prompt_template: how phrases become a prompt.
+        prompt_budget_tokens: longest prompt seen in training.
+        normaliser: the normaliser that dev WER was measured with.
+        strength: factor on the learned change, 1 for all of it.
+        seed: of batches, prompts, augmentation and initial weights.
+        weights_sha256: checksum of the adapter's own weights.
+        label_minutes: minutes of labelled audio in training, each utterance counted once.
+        training_s: seconds of training, dev decoding included.
+        trainable_parameters: how many numbers were trained.
+        steps: optimizer steps of the whole run.
+        chosen_step: the step whose weights these are.
+        dev_wer: the dev word error rate at each candidate step, ``{"step": .., "wer": ..}``.
+        training_curve: loss at logged steps, ``{"step": .., "loss": ..}``.
+        trained_on: fingerprint of training and dev data (`asr_adapt.splits.Fingerprint`), by which
+            test speech among it is found.
+        phrases: context phrases that were said in training.
+        settings: the training settings in full.
+        versions: of asr-adapt, torch, transformers, peft.
+        command: how it was made.
+    """
+
+    method: str
+    base_name: str
+    base_sha256: str
+    window_slack_frames: int | None
+    prompt_template: str
+    prompt_budget_tokens: int
+    normaliser: str
+    seed: int
+    weights_sha256: str
+    label_minutes: float
+    training_s: float
+    trainable_parameters: int
+    steps: int
+    chosen_step: int
+    dev_wer: tuple[Mapping[str, float], ...]
+    training_curve: tuple[Mapping[str, float], ...]
+    trained_on: Mapping[str, Any]
+    phrases: tuple[str, ...]
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+    command: tuple[str, ...]
+    strength: float = 1.0
+    card_version: int = field(default=CARD_VERSION)
+
+    @property
+    def window(self) -> Window:
+        """The window the adapter decodes with."""
+        return Window(self.window_slack_frames)
+
+
+def weight_file(folder: Path) -> Path:
+    """Return the safetensors file of an adapter folder.
+
+    Raises:
+        DataError: there is none.
+    """
+    for name in ("adapter_model.safetensors", "model.safetensors"):
+        if (folder / name).is_file():
+            return folder / name
+    raise DataError(f"{folder}: no adapter_model.safetensors or model.safetensors in it")
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_card(folder: Path, card: AdapterCard) -> None:
+    """Write the card into an adapter folder."""
+    text = json.dumps(asdict(card), indent=1, sort_keys=True, ensure_ascii=False)
+    (folder / CARD_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def read_card(folder: Path) -> AdapterCard:
+    """Read the card of an adapter folder and check the weights against it.
+
+    Raises:
+        DataError: no card, a card of another version, or weights that do not match it.
+    """
+    path = folder / CARD_NAME
+    if not path.is_file():
+        raise DataError(f"{folder}: no {CARD_NAME} in it; name a folder that finetune wrote")
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable as JSON: {error}") from None
+    if not isinstance(row, dict) or row.get("card_version") != CARD_VERSION:
+        raise DataError(f"{path}: not an adapter card of version {CARD_VERSION}")
+    known = {f.name for f in fields(AdapterCard)}
+    if set(row) != known:
+        odd = ", ".join(sorted(set(row) ^ known))
+        raise DataError(f"{path}: fields missing or unknown: {odd}")
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    card = AdapterCard(**values)
+    found = file_sha256(weight_file(folder))
+    if found != card.weights_sha256:
+        raise DataError(
+            f"{weight_file(folder)}: its checksum {found[:12]} is not the card's "
+            f"{card.weights_sha256[:12]}; the file was changed or torn, copy it again"
+        )
+    return card

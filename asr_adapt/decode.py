@@ -1,0 +1,272 @@
+"""Utterances to hypotheses: the encoder once for each set of weights, then every arm on it.
+
+Text goes raw into the hypothesis log; nothing is normalised here. Batches depend on the utterances
+alone, so a resumed run decodes exactly what an unbroken one would have.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import GenerationConfig, GenerationMixin
+from transformers.modeling_outputs import BaseModelOutput
+
+from asr_adapt.audio import load_audio
+from asr_adapt.bias import NO_PROMPT, Prompt
+from asr_adapt.dataset import bucketed
+from asr_adapt.errors import AudioError
+from asr_adapt.hypotheses import HypothesisLog
+from asr_adapt.loops import flag_text
+from asr_adapt.model import (
+    MAX_DECODER_TOKENS,
+    SpeechModel,
+    autocast,
+    encode,
+    mel_features,
+    prompted_start,
+)
+from asr_adapt.records import Hypothesis, Utterance
+from asr_adapt.settings import DecodeSettings
+from asr_adapt.stopping import StopRequest
+from asr_adapt.window import length_bucket
+
+TOKENS_PER_S = 10
+"""Fast speech is 5 words a second, about 7 tokens; what needs more is a loop."""
+
+SPARE_TOKENS = 10
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmPlan:
+    """One arm to decode.
+
+    Attributes:
+        name: as in the hypotheses.
+        prompts: what is told about each utterance, by id; None for an arm that is told nothing.
+    """
+
+    name: str
+    prompts: Mapping[str, Prompt] | None = None
+
+    def prompt(self, utterance_id: str) -> Prompt:
+        """Return the prompt for an utterance."""
+        return self.prompts[utterance_id] if self.prompts is not None else NO_PROMPT
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What the decoder made of one utterance."""
+
+    text: str
+    avg_logprob: float | None
+    capped: bool
+
+
+def token_cap(duration_s: float) -> int:
+    """Return the most tokens decoded for an utterance; a loop must not cost 400 tokens."""
+    return TOKENS_PER_S * length_bucket(duration_s) + SPARE_TOKENS
+
+
+def decode_arms(
+    model: SpeechModel,
+    utterances: Sequence[Utterance],
+    arms: Sequence[ArmPlan],
+    settings: DecodeSettings,
+    log: HypothesisLog,
+    stop: StopRequest,
+    progress: Progress | None = None,
+) -> None:
+    """Decode every utterance with every arm of one set of weights, as far as the log lacks it.
+
+    An utterance whose sound cannot be used gets a hypothesis with the error.
+
+    Raises:
+        Stopped: a signal came; all finished batches are in the log.
+    """
+    total = len(utterances) * len(arms)
+    done = 0
+    for batch in bucketed(utterances, settings.batch_size):
+        stop.check()
+        pending = [a for a in arms if any((u.utterance_id, a.name) not in log.done for u in batch)]
+        if pending:
+            decode_batch(model, batch, pending, settings, log)
+        done += len(batch) * len(arms)
+        if progress:
+            progress(done, total)
+    stop.check()
+
+
+def decode_batch(
+    model: SpeechModel,
+    batch: Sequence[Utterance],
+    arms: Sequence[ArmPlan],
+    settings: DecodeSettings,
+    log: HypothesisLog,
+) -> None:
+    """Decode one batch of utterances of one length bucket with each arm, into the log."""
+    started = time.perf_counter()
+    loaded, failed = load_sounds(batch)
+    if not loaded:
+        for arm in arms:
+            log.append(failed_rows(failed, arm.name))
+        return
+    usable = [u for u in batch if u.utterance_id in loaded]
+    bucket_s = float(length_bucket(batch[0].duration_s))
+    sounds = [loaded[u.utterance_id] for u in usable]
+    hidden = encode_sounds(model, sounds, model.window.frames(bucket_s))
+    encode_s = time.perf_counter() - started
+    for arm in arms:
+        started = time.perf_counter()
+        prompts = [arm.prompt(u.utterance_id) for u in usable]
+        decoded = generate(
+            model,
+            hidden,
+            [prompted_start(model, p.token_ids, usable[0].language) for p in prompts],
+            token_cap(bucket_s),
+            settings.beam_size,
+        )
+        share_s = (encode_s + time.perf_counter() - started) / len(usable)
+        rows = [
+            hypothesis(u, arm.name, p, d, share_s)
+            for u, p, d in zip(usable, prompts, decoded, strict=True)
+        ]
+        log.append([*rows, *failed_rows(failed, arm.name)])
+
+
+def hypothesis(
+    utterance: Utterance, arm: str, prompt: Prompt, decoded: Decoded, decode_s: float
+) -> Hypothesis:
+    """Put together the row of one utterance and arm."""
+    flags = flag_text(decoded.text, utterance.duration_s)
+    return Hypothesis(
+        utterance_id=utterance.utterance_id,
+        arm=arm,
+        text=decoded.text,
+        prompt=prompt.text or None,
+        dropped_phrases=prompt.dropped_phrases,
+        avg_logprob=decoded.avg_logprob,
+        decode_s=round(decode_s, 4),
+        flags=(*flags, "cap") if decoded.capped else flags,
+    )
+
+
+def failed_rows(failed: Mapping[str, str], arm: str) -> list[Hypothesis]:
+    """Return the rows of utterances that could not be decoded, by id and reason."""
+    return [Hypothesis(uid, arm, text="", error=reason) for uid, reason in failed.items()]
+
+
+def load_sounds(
+    utterances: Sequence[Utterance],
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Load what can be loaded; return sounds and reasons of failure, each by utterance id."""
+    loaded: dict[str, np.ndarray] = {}
+    failed: dict[str, str] = {}
+    for u in utterances:
+        try:
+            loaded[u.utterance_id] = load_audio(
+                u.audio_path, u.start_s, u.duration_s, u.utterance_id
+            )
+        except AudioError as error:
+            failed[u.utterance_id] = str(error)
+    return loaded, failed
+
+
+@torch.inference_mode()
+def encode_sounds(model: SpeechModel, sounds: Sequence[np.ndarray], frames: int) -> torch.Tensor:
+    """Encode sounds in a window of ``frames``; returns (B, frames, width)."""
+    features = mel_features(model, sounds, frames).to(model.device)
+    with autocast(model.device):
+        return encode(model.whisper, features)
+
+
+@torch.inference_mode()
+def generate(
+    model: SpeechModel,
+    hidden: torch.Tensor,
+    starts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    beam_size: int = 1,
+) -> list[Decoded]:
+    """Decode encoder outputs, each after its own first tokens.
+
+    Whisper's own ``generate`` takes one prompt for all; the generic one takes left-padded first
+    tokens with a mask, so that prompts of any length share a batch.
+
+    Args:
+        model: the weights.
+        hidden: encoder outputs (B, F, width).
+        starts: first decoder tokens of each row, prompt included.
+        max_new_tokens: cap on what is decoded; lowered where a prompt leaves less room.
+        beam_size: 1 for greedy search.
+    """
+    length = max(len(start) for start in starts)
+    room = min(max_new_tokens, MAX_DECODER_TOKENS - length)
+    pad = model.tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    ids = torch.full((len(starts), length), pad)
+    mask = torch.zeros((len(starts), length), dtype=torch.long)
+    for i, start in enumerate(starts):
+        ids[i, length - len(start) :] = torch.tensor(start)
+        mask[i, length - len(start) :] = 1
+    with autocast(model.device):
+        output: Any = GenerationMixin.generate(
+            model.whisper,
+            generation_config=search_settings(model, length + room, beam_size, pad),
+            encoder_outputs=BaseModelOutput(last_hidden_state=hidden),
+            attention_mask=torch.ones(hidden.shape[:2], dtype=torch.long, device=model.device),
+            decoder_input_ids=ids.to(model.device),
+            decoder_attention_mask=mask.to(model.device),
+        )
+    new_tokens = output.sequences[:, length:]
+    scores = mean_logprobs(output, new_tokens, pad)
+    return [
+        read_tokens(model, row.tolist(), score, pad, room)
+        for row, score in zip(new_tokens, scores, strict=True)
+    ]
+
+
+def search_settings(
+    model: SpeechModel, max_length: int, beam_size: int, pad: int
+) -> GenerationConfig:
+    """Build the generation settings: Whisper's suppressed tokens, nothing sampled."""
+    own = model.whisper.generation_config
+    return GenerationConfig(
+        max_length=max_length,
+        num_beams=beam_size,
+        do_sample=False,
+        suppress_tokens=own.suppress_tokens,
+        begin_suppress_tokens=own.begin_suppress_tokens,
+        eos_token_id=pad,
+        pad_token_id=pad,
+        bos_token_id=pad,
+        decoder_start_token_id=own.decoder_start_token_id,
+        return_dict_in_generate=True,
+        output_logits=beam_size == 1,
+        output_scores=beam_size > 1,
+    )
+
+
+def mean_logprobs(output: Any, new_tokens: torch.Tensor, pad: int) -> list[float | None]:
+    """Return the mean log-probability of each row's tokens, its end included."""
+    if getattr(output, "sequences_scores", None) is not None:
+        return [float(s) for s in output.sequences_scores]  # length-normalised by beam search
+    logits = torch.stack(output.logits, dim=1).float()  # (B, L, vocabulary)
+    chosen = logits.log_softmax(-1).gather(-1, new_tokens.unsqueeze(-1)).squeeze(-1)
+    ended = (new_tokens == pad).cumsum(-1)
+    counted = ended <= 1  # up to and including the first end token
+    means = (chosen * counted).sum(-1) / counted.sum(-1).clamp(min=1)
+    return [float(m) for m in means]
+
+
+def read_tokens(
+    model: SpeechModel, tokens: list[int], score: float | None, pad: int, room: int
+) -> Decoded:
+    """Turn decoded tokens into text; the prompt is no part of them."""
+    text = model.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+    return Decoded(text, score, capped=len(tokens) >= room and pad not in tokens)

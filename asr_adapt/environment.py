@@ -1,0 +1,63 @@
+"""What a number was measured with: versions, processor, threads, commit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "torchaudio", "transformers", "peft", "datasets", "jiwer", "numpy")
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of asr-adapt and the packages that numbers depend on."""
+    from asr_adapt import __version__
+
+    versions = {"asr-adapt": __version__}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def describe_machine(device: str) -> dict[str, Any]:
+    """Return processor, cores, platform and device in words."""
+    return {
+        "platform": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "cpu": _processor_name(),
+        "cores": os.cpu_count(),
+        "device": device,
+    }
+
+
+def _processor_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def source_commit() -> str | None:
+    """Return the git commit of the code that runs, ``-dirty`` if changed; None outside git."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        run = subprocess.run(  # noqa: S603 - fixed arguments
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return run.stdout.strip() or None

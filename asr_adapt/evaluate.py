@@ -1,0 +1,264 @@
+"""Evaluation: test sets, a base model and perhaps an adapter to a run directory.
+
+::
+
+    RUN/run.json                        what was run: model, adapter, settings, environment, command
+    RUN/sets/<name>/manifest.jsonl      the utterances
+    RUN/sets/<name>/hypotheses.jsonl    raw text of every arm, appended while decoding
+
+Scoring and the report read these files; nothing here looks at a reference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from asr_adapt.adapter import AdapterCard, read_card, weight_file
+from asr_adapt.bias import prompts_for
+from asr_adapt.decode import SPARE_TOKENS, TOKENS_PER_S, ArmPlan, decode_arms
+from asr_adapt.environment import describe_machine, package_versions, source_commit
+from asr_adapt.errors import UsageError
+from asr_adapt.hypotheses import HypothesisLog
+from asr_adapt.manifest import write_manifest
+from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
+from asr_adapt.records import ARMS, BiasList, Utterance
+from asr_adapt.settings import DecodeSettings, PromptSettings
+from asr_adapt.stopping import StopRequest
+from asr_adapt.weights import ResolvedWeights
+
+Progress = Callable[[int, int], None]
+ProgressFor = Callable[[str], Progress]
+"""Starts a progress line with a title and returns what is called with (done, total)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestSet:
+    """Utterances to decode, under one name.
+
+    Attributes:
+        name: folder name.
+        role: ``domain``, ``real`` or ``general``.
+        title: what the report calls it.
+        utterances: checked utterances.
+    """
+
+    __test__ = False
+
+    name: str
+    role: str
+    title: str
+    utterances: Sequence[Utterance]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationJob:
+    """What to decode and how; a run is resumed with the same one.
+
+    Attributes:
+        sets: test sets, the most important first.
+        weights: the base model.
+        adapter: an adapter folder, or None.
+        arms: the arms asked for; those that cannot apply are left out.
+        bias_list: phrases told about every utterance of domain sets, besides its own context.
+        prompts: how phrases become a prompt where no adapter says so.
+        decode: decoding settings.
+        normaliser: domain normaliser the run is scored with.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        seed: of the intervals.
+        command: how the run was started.
+        leak_check: what the leak check said.
+        excluded: rows that could not be used, each with ``id`` and ``reason``.
+    """
+
+    sets: Sequence[TestSet]
+    weights: ResolvedWeights
+    adapter: Path | None
+    bias_list: BiasList | None
+    prompts: PromptSettings
+    decode: DecodeSettings
+    normaliser: str
+    device: str
+    seed: int
+    arms: Sequence[str] = ARMS
+    command: Sequence[str] = ()
+    leak_check: str = ""
+    excluded: Sequence[dict[str, str]] = ()
+
+
+def evaluate(
+    job: EvaluationJob,
+    run_dir: Path,
+    *,
+    resume: bool,
+    stop: StopRequest,
+    progress_for: ProgressFor,
+) -> None:
+    """Decode every set with every arm that applies, into ``run_dir``.
+
+    Raises:
+        UsageError: ``run_dir`` holds another run, or this one and ``resume`` is not set.
+        Stopped: a signal came; ``resume`` goes on.
+    """
+    card = read_card(job.adapter) if job.adapter else None
+    prompts = job.prompts
+    if card:
+        prompts = PromptSettings(card.prompt_template, card.prompt_budget_tokens)
+    open_run(run_dir, job, card, prompts, resume)
+    model = load_base(job.weights, pick_device(job.device))
+    decode_weights(model, ("base", "base+bias"), job, prompts, run_dir, stop, progress_for)
+    if job.adapter:
+        model = with_adapter(model, job.adapter)
+        decode_weights(model, ("lora", "lora+bias"), job, prompts, run_dir, stop, progress_for)
+
+
+def decode_weights(
+    model: SpeechModel,
+    arms: Sequence[str],
+    job: EvaluationJob,
+    prompts: PromptSettings,
+    run_dir: Path,
+    stop: StopRequest,
+    progress_for: ProgressFor,
+) -> None:
+    """Decode all sets with the arms of one set of weights."""
+    for test in job.sets:
+        plans = [
+            arm_plan(arm, test, model, job.bias_list, prompts) for arm in arms_for(test, job, arms)
+        ]
+        if plans:
+            log = HypothesisLog(set_folder(run_dir, test.name) / "hypotheses.jsonl")
+            title = f"{test.name}: {', '.join(p.name for p in plans)}"
+            progress = progress_for(title)
+            decode_arms(model, test.utterances, plans, job.decode, log, stop, progress)
+
+
+def arms_for(test: TestSet, job: EvaluationJob, arms: Sequence[str]) -> list[str]:
+    """Return which of ``arms`` are asked for and have something to tell on this set."""
+    told = any(u.context for u in test.utterances) or told_list(test, job.bias_list) is not None
+    return [a for a in arms if a in job.arms and (told or not a.endswith("+bias"))]
+
+
+def told_list(test: TestSet, bias_list: BiasList | None) -> BiasList | None:
+    """Return the shared list for a set; general speech is not told about the domain."""
+    return None if test.role == "general" else bias_list
+
+
+def arm_plan(
+    arm: str,
+    test: TestSet,
+    model: SpeechModel,
+    bias_list: BiasList | None,
+    prompts: PromptSettings,
+) -> ArmPlan:
+    """Return the plan of an arm, with its prompts if it is told anything."""
+    if not arm.endswith("+bias"):
+        return ArmPlan(arm)
+    shared = told_list(test, bias_list)
+    return ArmPlan(arm, prompts_for(test.utterances, model.tokenize, shared, prompts))
+
+
+def set_folder(run_dir: Path, name: str) -> Path:
+    """Return the folder of a test set in a run directory."""
+    return run_dir / "sets" / name
+
+
+def open_run(
+    run_dir: Path,
+    job: EvaluationJob,
+    card: AdapterCard | None,
+    prompts: PromptSettings,
+    resume: bool,
+) -> None:
+    """Create the run directory, or check that it is this run's."""
+    record = run_record(job, card, prompts)
+    path = run_dir / "run.json"
+    if path.exists():
+        if not resume:
+            raise UsageError(f"{run_dir}: holds a run already; use --resume or another --out")
+        check_same_run(run_dir, json.loads(path.read_text(encoding="utf-8")), record)
+        return
+    for test in job.sets:
+        write_manifest(set_folder(run_dir, test.name) / "manifest.jsonl", test.utterances)
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8")
+
+
+def check_same_run(run_dir: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raise UsageError unless both records describe the same work."""
+    for key in ("model", "adapter", "decode", "normaliser", "seed", "sets", "excluded"):
+        if before.get(key) != json.loads(json.dumps(now[key])):
+            raise UsageError(
+                f"{run_dir}: the run there has another '{key}'; resume with the same command, "
+                "or use another --out"
+            )
+
+
+def run_record(
+    job: EvaluationJob, card: AdapterCard | None, prompts: PromptSettings
+) -> dict[str, Any]:
+    """Return everything about a run that a reader of its numbers needs, as JSON."""
+    window = "full (30 s)"
+    if card and card.window_slack_frames is not None:
+        window += f"; with the adapter, speech and {card.window_slack_frames * 20} ms of silence"
+    return {
+        "kind": "asr-adapt run",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": list(job.command),
+        "seed": job.seed,
+        "commit": source_commit(),
+        "versions": package_versions(),
+        "environment": describe_machine(str(pick_device(job.device))),
+        "model": {
+            "name": job.weights.name,
+            "source": job.weights.source,
+            "sha256": job.weights.sha256,
+        },
+        "adapter": adapter_record(job.adapter, card) if job.adapter and card else None,
+        "decode": {
+            **asdict(job.decode),
+            "window": window,
+            "token_cap": f"{TOKENS_PER_S} tokens a second of audio and {SPARE_TOKENS} more",
+            "prompt_template": prompts.template,
+            "prompt_budget_tokens": prompts.budget_tokens,
+            "bias_list": job.bias_list.source if job.bias_list else None,
+        },
+        "normaliser": job.normaliser,
+        "training_curve": [dict(row) for row in card.training_curve] if card else [],
+        "leak_check": job.leak_check,
+        "excluded": list(job.excluded),
+        "sets": [
+            {
+                "name": test.name,
+                "role": test.role,
+                "title": test.title,
+                "manifest": f"sets/{test.name}/manifest.jsonl",
+                "hypotheses": f"sets/{test.name}/hypotheses.jsonl",
+                "utterances": len(test.utterances),
+            }
+            for test in job.sets
+        ],
+    }
+
+
+def adapter_record(folder: Path, card: AdapterCard) -> dict[str, Any]:
+    """Return what a report says about an adapter."""
+    return {
+        "path": str(folder),
+        "sha256": card.weights_sha256,
+        "method": card.method,
+        "strength": card.strength,
+        "minutes_of_labels": card.label_minutes,
+        "training_s": card.training_s,
+        "trainable_parameters": card.trainable_parameters,
+        "steps": card.steps,
+        "chosen_step": card.chosen_step,
+        "dev_wer": [dict(row) for row in card.dev_wer],
+        "size_bytes": weight_file(folder).stat().st_size,
+        "settings": dict(card.settings),
+        "command": list(card.command),
+    }

@@ -1,0 +1,243 @@
+"""Whisper with or without an adapter: loading, the encoder, and the tokens around a text.
+
+Only safetensors are read. Missing or unexpected adapter weights are errors, because peft would go
+on with the untouched base model (https://github.com/huggingface/peft/issues/2118).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft import LoraConfig, get_peft_model
+from peft.utils import set_peft_model_state_dict
+from safetensors.torch import load_file
+from torch import nn
+from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizer
+from transformers.utils import logging as transformers_logging
+
+from asr_adapt.adapter import AdapterCard, read_card
+from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
+from asr_adapt.settings import LoraSettings
+from asr_adapt.weights import ResolvedWeights
+from asr_adapt.window import FULL_WINDOW, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, Window
+
+MAX_DECODER_TOKENS = 448
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechModel:
+    """A Whisper ready to encode and decode.
+
+    Attributes:
+        network: the transformers model, or the peft model around it.
+        tokenizer: Whisper's tokenizer.
+        feature_extractor: sound to log-mel.
+        name: the base model as the user named it.
+        sha256: checksum of the base weights.
+        window: how many encoder frames are computed.
+        card: the adapter's card; None for the base model.
+    """
+
+    network: nn.Module
+    tokenizer: WhisperTokenizer
+    feature_extractor: WhisperFeatureExtractor
+    name: str
+    sha256: str
+    window: Window = FULL_WINDOW
+    card: AdapterCard | None = None
+
+    @property
+    def whisper(self) -> WhisperForConditionalGeneration:
+        """The Whisper inside, whether or not peft is wrapped around it."""
+        network: Any = self.network
+        return network.get_base_model() if hasattr(network, "get_base_model") else network
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.network.parameters()).device
+
+    def tokenize(self, text: str) -> list[int]:
+        """Return the token ids of a text without special tokens."""
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        return ids
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device called ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        EnvironmentProblem: a GPU is asked for and torch sees none.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise EnvironmentProblem(f"device {name}: torch sees no GPU here; use --device cpu")
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"device {name!r} is unknown; use auto, cpu or cuda") from None
+
+
+def autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Compute in bfloat16 on GPUs and in float32 on CPUs, where bfloat16 is slower without AMX."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+
+
+def load_base(weights: ResolvedWeights, device: torch.device) -> SpeechModel:
+    """Load untuned weights."""
+    return SpeechModel(
+        network=_load_network(weights.folder).to(device),
+        tokenizer=WhisperTokenizer.from_pretrained(weights.folder),
+        feature_extractor=WhisperFeatureExtractor.from_pretrained(weights.folder),
+        name=weights.name,
+        sha256=weights.sha256,
+    )
+
+
+def _load_network(folder: Path) -> WhisperForConditionalGeneration:
+    transformers_logging.disable_progress_bar()
+    network = WhisperForConditionalGeneration.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+    )
+    return network.eval().requires_grad_(False)
+
+
+def with_new_lora(model: SpeechModel, settings: LoraSettings, seed: int) -> SpeechModel:
+    """Put a fresh, trainable LoRA on a base model, which it changes in place."""
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=list(settings.targets),
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = get_peft_model(model.whisper, config)
+    return replace(model, network=network)
+
+
+def with_adapter(model: SpeechModel, folder: Path) -> SpeechModel:
+    """Return the model as adapted by the adapter in ``folder``; the base is changed in place.
+
+    LoRA weights are merged at the card's strength, so decoding costs what the base costs.
+
+    Raises:
+        DataError: the adapter is for other weights, or its tensors do not fit.
+    """
+    card = read_card(folder)
+    if card.base_sha256 != model.sha256:
+        raise DataError(
+            f"{folder}: the adapter was trained on {card.base_name} "
+            f"({card.base_sha256[:12]}), not on {model.name} ({model.sha256[:12]})"
+        )
+    if card.method == "full":
+        network: nn.Module = _load_network(folder).to(model.device)
+    else:
+        network = _merged(model.whisper, folder, card.strength)
+    return replace(model, network=network, window=card.window, card=card)
+
+
+def _merged(whisper: WhisperForConditionalGeneration, folder: Path, strength: float) -> nn.Module:
+    device = next(whisper.parameters()).device
+    config = LoraConfig.from_pretrained(folder)
+    config.inference_mode = True
+    network = get_peft_model(whisper, config)
+    tensors = load_file(folder / "adapter_model.safetensors", device=str(device))
+    _check_lora_tensors(network, tensors, folder)
+    set_peft_model_state_dict(network, tensors)
+    for module in network.modules():
+        if hasattr(module, "scale_layer"):
+            module.scale_layer(strength)
+    merged: nn.Module = network.merge_and_unload()
+    return merged.eval().requires_grad_(False)
+
+
+def _check_lora_tensors(network: nn.Module, tensors: dict[str, torch.Tensor], folder: Path) -> None:
+    """Refuse an adapter that would silently stay the base model."""
+    expected = {
+        name.replace(".default", ""): parameter.shape
+        for name, parameter in network.named_parameters()
+        if "lora_" in name
+    }
+    missing = sorted(set(expected) - set(tensors))
+    odd = sorted(set(tensors) - set(expected))
+    wrong = sorted(k for k in set(expected) & set(tensors) if expected[k] != tensors[k].shape)
+    for what, names in (("missing", missing), ("unexpected", odd), ("of wrong shape", wrong)):
+        if names:
+            raise DataError(f"{folder}: {len(names)} adapter tensors {what}, such as {names[0]}")
+    if not any(t.any() for k, t in tensors.items() if "lora_B" in k):
+        raise DataError(f"{folder}: every lora_B is zero; the adapter was never trained")
+
+
+def mel_features(model: SpeechModel, sounds: Sequence[np.ndarray], frames: int) -> torch.Tensor:
+    """Turn sounds of at most ``frames`` encoder frames into log-mel, padded with silence.
+
+    Returns:
+        Float tensor (B, mel bins, 2 * frames) on the CPU.
+    """
+    features = model.feature_extractor(
+        list(sounds),
+        sampling_rate=SAMPLE_RATE_HZ,
+        padding="max_length",
+        max_length=frames * SAMPLES_PER_FRAME,
+        truncation=True,
+        return_tensors="pt",
+    )
+    mel: torch.Tensor = features["input_features"]
+    return mel
+
+
+def encode(whisper: WhisperForConditionalGeneration, features: torch.Tensor) -> torch.Tensor:
+    """Run the encoder on a window of any length.
+
+    transformers accepts 3000 mel frames only; the weights do not care: positions beyond the window
+    are left out.
+
+    Args:
+        whisper: the model, LoRA layers included if it has any.
+        features: log-mel (B, mel bins, 2 * F), F <= 1500.
+
+    Returns:
+        Encoder output (B, F, width).
+    """
+    encoder = whisper.model.encoder
+    hidden = nn.functional.gelu(encoder.conv1(features))
+    hidden = nn.functional.gelu(encoder.conv2(hidden)).permute(0, 2, 1)
+    hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
+    for layer in encoder.layers:
+        hidden = layer(hidden, None)
+    output: torch.Tensor = encoder.layer_norm(hidden)
+    return output
+
+
+def decoder_start(model: SpeechModel, language: str) -> list[int]:
+    """Return the tokens before a transcript: start, language and task where known, no timestamps.
+
+    Raises:
+        DataError: the model does not know the language.
+    """
+    ids = model.tokenizer.convert_tokens_to_ids
+    start = [ids("<|startoftranscript|>")]
+    if model.whisper.generation_config.is_multilingual:
+        token = f"<|{language}|>"
+        if token not in model.whisper.generation_config.lang_to_id:
+            raise DataError(f"language {language!r}: {model.name} does not know it")
+        start += [ids(token), ids("<|transcribe|>")]
+    elif language != "en":
+        raise DataError(f"language {language!r}: {model.name} knows English only")
+    return [*start, ids("<|notimestamps|>")]
+
+
+def prompted_start(model: SpeechModel, prompt_ids: Sequence[int], language: str) -> list[int]:
+    """Return the decoder's first tokens: the prompt, if there is one, then `decoder_start`."""
+    start = decoder_start(model, language)
+    if not prompt_ids:
+        return start
+    return [model.tokenizer.convert_tokens_to_ids("<|startofprev|>"), *prompt_ids, *start]

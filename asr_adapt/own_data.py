@@ -1,0 +1,196 @@
+"""A user's own data, made ready: read, every sound loaded once, split, without leaks.
+
+Needs no torch. What cannot be used is listed with its reason; more of it than allowed is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from asr_adapt.audio import LongPolicy, apply_long_policy, estimate_snr_db, load_audio
+from asr_adapt.errors import AudioError, DataError, LeakError
+from asr_adapt.importers.columns import ColumnNames
+from asr_adapt.manifest import load_data, select_split, write_manifest
+from asr_adapt.progress import ProgressDisplay
+from asr_adapt.records import Utterance
+from asr_adapt.splits import split_by_speaker
+
+DEV_SHARE = 0.1
+Notice = Callable[[str], None]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRules:
+    """How a user's data is read.
+
+    Attributes:
+        columns: names of columns where guessing does not find them.
+        language: ISO 639-1 code of rows that name none.
+        allow_outside: whether audio may lie outside the folder of the file that names it.
+        max_bad: at most so many rows may be left out; more stop the program.
+        long: what is done about utterances over 30 s: ``error``, ``skip`` or ``split``.
+    """
+
+    columns: ColumnNames
+    language: str = "en"
+    allow_outside: bool = False
+    max_bad: int = 0
+    long: LongPolicy = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedData:
+    """Utterances whose sound was loaded once, and what was left out."""
+
+    utterances: list[Utterance]
+    excluded: list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What to train on and to choose the step with."""
+
+    train: list[Utterance]
+    dev: list[Utterance]
+
+
+def check_sounds(
+    utterances: Sequence[Utterance], max_bad: int, progress: Progress | None = None
+) -> tuple[list[Utterance], list[dict[str, str]]]:
+    """Load every sound once, before hours of work depend on it.
+
+    Returns:
+        The usable utterances, tagged with ``snr_db`` where nothing says it yet, and the excluded
+        ones with ``id`` and ``reason``.
+
+    Raises:
+        DataError: more than ``max_bad`` sounds cannot be used.
+    """
+    kept: list[Utterance] = []
+    excluded: list[dict[str, str]] = []
+    for number, u in enumerate(utterances, start=1):
+        try:
+            sound = load_audio(u.audio_path, u.start_s, u.duration_s, u.utterance_id)
+        except AudioError as error:
+            excluded.append({"id": u.utterance_id, "reason": str(error)})
+        else:
+            snr = {"snr_db": f"{estimate_snr_db(sound):.0f}"}
+            known = "cnr_db" in u.tags or "snr_db" in u.tags
+            kept.append(u if known else replace(u, tags={**u.tags, **snr}))
+        if progress:
+            progress(number, len(utterances))
+    if len(excluded) > max_bad:
+        shown = "\n".join(row["reason"] for row in excluded[:10])
+        raise DataError(
+            f"{len(excluded)} of {len(utterances)} sounds cannot be used "
+            f"(--max-bad {len(excluded)} leaves them out):\n{shown}"
+        )
+    return kept, excluded
+
+
+def read_checked(path: Path, rules: ReadingRules, display: ProgressDisplay) -> CheckedData:
+    """Read data of any known format and load every sound once.
+
+    Raises:
+        DataError: more rows than ``rules.max_bad`` cannot be used, or none can.
+    """
+    imported = load_data(
+        path,
+        allow_outside=rules.allow_outside,
+        columns=rules.columns,
+        language=rules.language,
+        progress=display.start(f"reading {path.name}"),
+    )
+    rows = imported.usable(rules.max_bad)
+    kept, skipped = apply_long_policy(rows, rules.long)
+    excluded = [{"id": str(row.where), "reason": row.reason} for row in imported.skipped]
+    excluded += [{"id": u.utterance_id, "reason": "longer than 30 s, skipped"} for u in skipped]
+    room = max(0, rules.max_bad - len(imported.skipped))
+    sound, silent = check_sounds(kept, room, display.start(f"checking {path.name}"))
+    mapped = ", ".join(f"{ours}={theirs}" for ours, theirs in imported.mapping.items())
+    display.say(
+        f"{path}: {imported.format_name}, {len(sound)} utterances ({mapped or 'no columns'})"
+    )
+    return CheckedData(sound, [*excluded, *silent])
+
+
+def training_data(
+    data: CheckedData, dev: CheckedData | None, seed: int, notice: Notice
+) -> TrainingData:
+    """Set dev speech apart: the dev data given, the split column, or a tenth by speaker.
+
+    Rows that their data assigns to the test split are left out.
+
+    Raises:
+        DataError: nothing is left to train on.
+    """
+    labelled = [u for u in data.utterances if u.reference is not None]
+    if len(labelled) < len(data.utterances):
+        notice(f"{len(data.utterances) - len(labelled)} utterances without text are not trained on")
+    marked = select_split(labelled, "dev")
+    rest = [u for u in labelled if u.tags.get("split") not in ("dev", "test")]
+    if dev is not None:
+        chosen, rule = TrainingData(rest, dev.utterances), "the data given"
+    elif marked:
+        chosen, rule = TrainingData(rest, marked), "the split column"
+    else:
+        split = split_by_speaker(rest, DEV_SHARE, seed)
+        chosen, rule = TrainingData(list(split.train), list(split.dev)), split.rule
+    if not chosen.train or not chosen.dev:
+        raise DataError(
+            f"{len(chosen.train)} utterances to train on and {len(chosen.dev)} for dev: "
+            "need at least one of each; give more data, or dev data with --dev"
+        )
+    notice(f"dev: {len(chosen.dev)} of {len(rest) + len(marked)} utterances; {rule}")
+    return chosen
+
+
+def select_for_test(data: CheckedData, split: str, notice: Notice) -> list[Utterance]:
+    """Return the rows of one split; all rows if there are no splits or ``split`` is ``all``."""
+    if split == "all" or not any("split" in u.tags for u in data.utterances):
+        return data.utterances
+    rows = select_split(data.utterances, split)
+    if not rows:
+        raise DataError(f"no row has split '{split}'; choose another with --split, or all")
+    notice(f"split {split}: {len(rows)} of {len(data.utterances)} utterances")
+    return rows
+
+
+def refuse_leaks(check: Callable[[], None], allow: bool, notice: Notice) -> str:
+    """Run a leak check; where leaks are allowed, say what it found and go on.
+
+    Returns:
+        What was found, in words.
+
+    Raises:
+        LeakError: test material was trained on, and ``allow`` is not set.
+    """
+    try:
+        check()
+    except LeakError as error:
+        if not allow:
+            raise
+        notice(f"leak allowed: {error}")
+        return f"LEAK: {error}"
+    return "no test speaker, recording or sound is in the training or dev data"
+
+
+def prepare_manifests(
+    data: CheckedData, out_dir: Path, dev_share: float, test_share: float, seed: int, notice: Notice
+) -> dict[str, int]:
+    """Write train, dev and test manifests that share no speaker, or else no recording.
+
+    Returns:
+        Utterances written, by file name.
+    """
+    rest = split_by_speaker(data.utterances, test_share, seed)
+    notice(f"test: {rest.rule}")
+    inner = split_by_speaker(rest.train, dev_share / (1 - test_share), seed)
+    notice(f"dev: {inner.rule}")
+    parts = {"train.jsonl": inner.train, "dev.jsonl": inner.dev, "test.jsonl": rest.dev}
+    for name, rows in parts.items():
+        write_manifest(out_dir / name, rows)
+    return {name: len(rows) for name, rows in parts.items()}

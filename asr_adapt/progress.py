@@ -1,0 +1,98 @@
+"""Progress of long work: bars with time left on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+PLAIN_EVERY_S = 15.0
+
+Update = Callable[[int, int], None]
+
+
+class ProgressDisplay:
+    """Progress lines on standard error, one below the other; a context manager."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, quiet=quiet)
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+
+    def __enter__(self) -> ProgressDisplay:
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bars.stop()
+
+    def say(self, line: str) -> None:
+        """Print one line above the bars."""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def start(self, title: str) -> Update:
+        """Start a line; call what is returned with (done, total)."""
+        if not self.console.is_terminal:
+            return _PlainLine(self, title).update
+        task = self.bars.add_task(_escaped(title), total=None)
+        return lambda done, total: self.bars.update(task, completed=done, total=total)
+
+    def start_titled(self) -> Callable[[str, int, int], None]:
+        """Start a line whose title changes; call what is returned with (title, done, total)."""
+        if not self.console.is_terminal:
+            plain = _PlainLine(self, "")
+            return plain.update_titled
+        task = self.bars.add_task("", total=None)
+        return lambda title, done, total: self.bars.update(
+            task, description=_escaped(title), completed=done, total=total
+        )
+
+
+def _escaped(title: str) -> str:
+    return title.replace("[", r"\[")
+
+
+class _PlainLine:
+    """Says how far work is when it starts, every `PLAIN_EVERY_S` seconds and when it is done."""
+
+    def __init__(self, display: ProgressDisplay, title: str) -> None:
+        self.display = display
+        self.title = title
+        self.began = time.monotonic()
+        self.said = -PLAIN_EVERY_S
+
+    def update(self, done: int, total: int) -> None:
+        elapsed = time.monotonic() - self.began
+        if elapsed - self.said < PLAIN_EVERY_S and done < total:
+            return
+        self.said = elapsed
+        left = elapsed * (total - done) / done if done else 0.0
+        time_left = f", about {left:.0f} s left" if 0 < done < total else ""
+        self.display.say(f"{self.title}: {done}/{total} in {elapsed:.0f} s{time_left}")
+
+    def update_titled(self, title: str, done: int, total: int) -> None:
+        self.title = title
+        self.update(done, total)

@@ -1,0 +1,196 @@
+"""The whole flow: recipe → data → adapter → four arms on every test set → report."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_adapt.adapter import CARD_NAME, AdapterCard, read_card
+from asr_adapt.config import RecipeConfig
+from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
+from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate
+from asr_adapt.manifest import read_manifest
+from asr_adapt.model import load_base, pick_device
+from asr_adapt.own_data import check_sounds
+from asr_adapt.progress import ProgressDisplay
+from asr_adapt.records import Utterance
+from asr_adapt.report import Report, build_report
+from asr_adapt.splits import check_leaks
+from asr_adapt.stopping import StopRequest
+from asr_adapt.train import TrainJob, TrainStatus, finetune
+from asr_adapt.weights import ResolvedWeights, resolve_weights
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeData:
+    """What a recipe trains and tests on."""
+
+    train: Sequence[Utterance]
+    dev: Sequence[Utterance]
+    tests: Sequence[TestSet]
+
+
+def run_recipe(
+    config: RecipeConfig,
+    out_dir: Path,
+    data_dir: Path,
+    *,
+    command: Sequence[str],
+    stop: StopRequest,
+    display: ProgressDisplay,
+) -> Report:
+    """Run a recipe from its data to its report; what is done already is not done again.
+
+    Args:
+        config: the recipe.
+        out_dir: gets ``adapter/``, the run directory's files and the report.
+        data_dir: gets the data the recipe prepares; can be shared by runs.
+        command: how this was started, for the record.
+        stop: a signal ends work at a point from which it can go on.
+        display: shows progress.
+    """
+    prepare_data(config, data_dir, stop, display)
+    data = load_recipe_data(config, data_dir, display)
+    leak_check = check_recipe_leaks(data)
+    weights = resolve_weights(model_name(config, data_dir))
+    adapter_dir = out_dir / "adapter"
+    train_adapter(config, data, weights, adapter_dir, command, stop, display)
+    job = evaluation_job(config, data, weights, adapter_dir, command, leak_check)
+    resume = (out_dir / "run.json").exists()
+    evaluate(job, out_dir, resume=resume, stop=stop, progress_for=display.start)
+    return build_report([out_dir], out_dir, seed=config.seed)
+
+
+def prepare_data(
+    config: RecipeConfig, data_dir: Path, stop: StopRequest, display: ProgressDisplay
+) -> None:
+    """Run the recipe's prepare scripts, each into a folder of its own below ``data_dir``."""
+    for step in config.prepare:
+        stop.check()
+        script = (config.folder / step.script).resolve()
+        if not script.is_file():
+            raise UsageError(f"prepare.{step.name}.script: no file {script}")
+        display.say(f"preparing {step.name} ({config.size})")
+        run = subprocess.run(  # noqa: S603 - a script of the recipe the user chose to run
+            [
+                sys.executable,
+                str(script),
+                *("--size", config.size),
+                *("--out", str(data_dir / step.name)),
+                *("--cache", str(data_dir / "cache")),
+                *("--seed", str(config.seed)),
+            ],
+            check=False,
+        )
+        stop.check()
+        if run.returncode:
+            raise EnvironmentProblem(
+                f"{script} ended with exit code {run.returncode}; its messages stand above"
+            )
+
+
+def load_recipe_data(config: RecipeConfig, data_dir: Path, display: ProgressDisplay) -> RecipeData:
+    """Read all manifests and load every sound once."""
+
+    def read(name: str) -> list[Utterance]:
+        path = data_dir / name
+        rows, _ = check_sounds(read_manifest(path), 0, display.start(f"checking {name}"))
+        if not rows:
+            raise DataError(f"{path}: no utterance in it")
+        return rows
+
+    general = read(config.data.general) if config.data.general else []
+    tests = [TestSet(t.name, t.role, t.title, read(t.manifest)) for t in config.test]
+    return RecipeData([*read(config.data.train), *general], read(config.data.dev), tests)
+
+
+def check_recipe_leaks(data: RecipeData) -> str:
+    """Refuse a test speaker, recording or phrase in training; return what was checked, in words."""
+    for test in data.tests:
+        check_leaks([*data.train, *data.dev], test.utterances)
+    return "no test speaker, recording or context phrase is in the training or dev data"
+
+
+def model_name(config: RecipeConfig, data_dir: Path) -> str:
+    """Return the model of a recipe; a folder below the data folder if there is such a one."""
+    local = data_dir / config.model
+    return str(local) if local.is_dir() else config.model
+
+
+def train_adapter(
+    config: RecipeConfig,
+    data: RecipeData,
+    weights: ResolvedWeights,
+    adapter_dir: Path,
+    command: Sequence[str],
+    stop: StopRequest,
+    display: ProgressDisplay,
+) -> AdapterCard:
+    """Train the recipe's adapter, go on where it was stopped, or keep it if it is done."""
+    if (adapter_dir / CARD_NAME).exists():
+        card = read_card(adapter_dir)
+        if card.base_sha256 != weights.sha256 or card.seed != config.seed:
+            raise UsageError(f"{adapter_dir}: holds the adapter of another run; use another --out")
+        return card
+    job = TrainJob(
+        train=data.train,
+        dev=data.dev,
+        settings=config.train,
+        prompts=config.prompts,
+        normaliser=config.normaliser,
+        seed=config.seed,
+        command=command,
+    )
+    return finetune(
+        load_base(weights, pick_device(config.device)),
+        job,
+        adapter_dir,
+        resume=(adapter_dir / "training" / "job.json").exists(),
+        stop=stop,
+        observer=training_line(display),
+        notice=display.say,
+    )
+
+
+def training_line(display: ProgressDisplay) -> Callable[[TrainStatus], None]:
+    """Return an observer that shows loss, dev WER, speed and time left."""
+    update = display.start_titled()
+
+    def observe(status: TrainStatus) -> None:
+        parts = ["training"]
+        if status.loss is not None:
+            parts.append(f"loss {status.loss:.3f}")
+        if status.dev_wer is not None:
+            parts.append(f"dev WER {100 * status.dev_wer:.1f} %")
+        if status.audio_per_s is not None:
+            parts.append(f"{status.audio_per_s:.0f} s of audio a second")
+        update("  ".join(parts), status.step, status.steps)
+
+    return observe
+
+
+def evaluation_job(
+    config: RecipeConfig,
+    data: RecipeData,
+    weights: ResolvedWeights,
+    adapter_dir: Path,
+    command: Sequence[str],
+    leak_check: str,
+) -> EvaluationJob:
+    """Return what the recipe decodes."""
+    return EvaluationJob(
+        sets=data.tests,
+        weights=weights,
+        adapter=adapter_dir,
+        bias_list=None,
+        prompts=config.prompts,
+        decode=config.decode,
+        normaliser=config.normaliser,
+        device=config.device,
+        seed=config.seed,
+        command=command,
+        leak_check=leak_check,
+    )

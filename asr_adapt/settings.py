@@ -1,0 +1,204 @@
+"""Everything a user can set about training, prompting and decoding, with its default and limits.
+
+Plain frozen dataclasses: the command line, recipe files and Python callers fill in the same ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from asr_adapt.errors import UsageError
+from asr_adapt.window import MAX_FRAMES
+
+MAX_PROMPT_TOKENS = 223
+"""Whisper's decoder has 448 positions and gives at most 448 // 2 - 1 to the prompt
+(https://github.com/openai/whisper/blob/main/whisper/decoding.py)."""
+
+CHANNELS = ("none", "vhf", "telephone")
+METHODS = ("lora", "full")
+REPORTERS = ("none", "tensorboard", "wandb", "mlflow")
+DEFAULT_LEARNING_RATES = {"lora": 1e-3, "full": 2e-5}
+ALL_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise UsageError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSettings:
+    """How phrases become a prompt.
+
+    Attributes:
+        template: the prompt's text; ``{phrases}`` stands for the phrases, joined by commas.
+        budget_tokens: longest prompt; what does not fit is dropped and recorded.
+    """
+
+    template: str = "{phrases}."
+    budget_tokens: int = MAX_PROMPT_TOKENS
+
+    def __post_init__(self) -> None:
+        _require(
+            1 <= self.budget_tokens <= MAX_PROMPT_TOKENS,
+            f"prompt budget_tokens {self.budget_tokens}: Whisper takes 1 to {MAX_PROMPT_TOKENS}",
+        )
+        _require(
+            "{phrases}" in self.template,
+            f"prompt template {self.template!r} does not say where {{phrases}} go",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PromptMix:
+    """How often a training example is given which kind of prompt.
+
+    Shares of examples, adding up to at most 1; the rest has no prompt. An adapter that never sees
+    prompts unlearns them (https://github.com/huggingface/peft/issues/1712); one that sees only true
+    phrases learns to copy.
+
+    Attributes:
+        true_share: examples told the true phrases among distractors.
+        wrong_share: examples told distractors only.
+        max_distractors: at most so many phrases that were not said, drawn uniformly from 0.
+    """
+
+    true_share: float = 0.5
+    wrong_share: float = 0.1
+    max_distractors: int = 12
+
+    def __post_init__(self) -> None:
+        shares = (self.true_share, self.wrong_share)
+        _require(
+            min(shares) >= 0 and sum(shares) <= 1,
+            f"prompt shares {shares} must not be negative nor add up to more than 1",
+        )
+        _require(self.max_distractors >= 0, f"max_distractors is {self.max_distractors}; need >= 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """What is done to the sound of a training example, drawn anew in every epoch.
+
+    Attributes:
+        channel: ``none``, ``vhf`` (marine FM) or ``telephone``; put on examples that are tagged
+            ``channel = clean``, never on sound that came over a channel already.
+        cnr_db_low: weakest carrier-to-noise ratio drawn for ``vhf``, in dB.
+        cnr_db_high: strongest.
+        time_mask_share: longest share of a clip hidden by SpecAugment's time mask
+            (Park et al. 2019, https://arxiv.org/abs/1904.08779).
+        frequency_mask_bins: widest band hidden, in mel bins.
+        gain_db: loudness is changed by up to so many dB either way.
+    """
+
+    channel: str = "none"
+    cnr_db_low: float = 5.0
+    cnr_db_high: float = 30.0
+    time_mask_share: float = 0.05
+    frequency_mask_bins: int = 12
+    gain_db: float = 6.0
+
+    def __post_init__(self) -> None:
+        _require(
+            self.channel in CHANNELS,
+            f"channel {self.channel!r} is unknown; use one of {', '.join(CHANNELS)}",
+        )
+        _require(
+            self.cnr_db_low <= self.cnr_db_high,
+            f"cnr_db_low {self.cnr_db_low} is above cnr_db_high {self.cnr_db_high}",
+        )
+        _require(
+            0 <= self.time_mask_share < 1 and self.frequency_mask_bins >= 0 and self.gain_db >= 0,
+            "time_mask_share needs 0 to 1, frequency_mask_bins and gain_db 0 or more",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoraSettings:
+    """Shape of a LoRA adapter (Hu et al. 2021, https://arxiv.org/abs/2106.09685).
+
+    Attributes:
+        rank: rank of the change to each matrix.
+        alpha: the change is scaled by alpha / rank.
+        dropout: on the input of the change, in training.
+        targets: module names it is put on, in encoder and decoder.
+    """
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+    targets: tuple[str, ...] = ALL_PROJECTIONS
+
+    def __post_init__(self) -> None:
+        _require(self.rank >= 1 and self.alpha > 0, "LoRA rank and alpha must be above 0")
+        _require(0 <= self.dropout < 1, f"LoRA dropout {self.dropout} is no share below 1")
+        _require(bool(self.targets), "LoRA needs at least one target module")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How weights are trained.
+
+    Attributes:
+        method: ``lora`` or ``full`` (all weights).
+        epochs: passes over the training data.
+        batch_size: utterances a step.
+        learning_rate: peak of AdamW; None for 1e-3 (lora) or 2e-5 (full).
+        warmup_share: share of the steps in which the rate rises; after that it falls to 0.
+        window_slack_frames: silence after the speech, in encoder frames of 20 ms.
+        evaluations: how often dev WER is measured and a candidate kept.
+        dev_limit: at most so many dev utterances are decoded each time.
+        lora: shape of the adapter.
+        mix: kinds of prompt.
+        augment: what is done to the sound.
+    """
+
+    method: str = "lora"
+    epochs: int = 3
+    batch_size: int = 8
+    learning_rate: float | None = None
+    warmup_share: float = 0.1
+    window_slack_frames: int = 64
+    evaluations: int = 5
+    dev_limit: int = 80
+    lora: LoraSettings = field(default_factory=LoraSettings)
+    mix: PromptMix = field(default_factory=PromptMix)
+    augment: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        _require(
+            self.method in METHODS,
+            f"method {self.method!r} is unknown; use one of {', '.join(METHODS)}",
+        )
+        for name in ("epochs", "batch_size", "evaluations", "dev_limit"):
+            _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; need 1 or more")
+        _require(self.rate > 0, f"learning_rate {self.rate} must be above 0")
+        _require(0 <= self.warmup_share < 1, f"warmup_share {self.warmup_share} is no share")
+        _require(
+            0 <= self.window_slack_frames < MAX_FRAMES,
+            f"window_slack_frames {self.window_slack_frames}: need 0 to {MAX_FRAMES - 1}",
+        )
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, by method where none is set."""
+        return self.learning_rate or DEFAULT_LEARNING_RATES[self.method]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSettings:
+    """How text is searched for.
+
+    Attributes:
+        batch_size: utterances decoded together.
+        beam_size: 1 for greedy search.
+    """
+
+    batch_size: int = 8
+    beam_size: int = 1
+
+    def __post_init__(self) -> None:
+        _require(
+            self.batch_size >= 1 and self.beam_size >= 1,
+            f"batch_size {self.batch_size} and beam_size {self.beam_size}: need 1 or more",
+        )

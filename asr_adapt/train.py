@@ -1,0 +1,526 @@
+"""Training: utterances and a base model to an adapter folder.
+
+transformers' Trainer runs the loop. What is ours: the trimmed window, batches planned ahead,
+checkpoints that cannot be torn, and the choice of the step by decoded dev WER. Test data never
+comes here.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from asr_adapt import checkpoints
+from asr_adapt.adapter import AdapterCard, file_sha256, weight_file, write_card
+from asr_adapt.alignment import score_words
+from asr_adapt.bias import prompts_for
+from asr_adapt.dataset import (
+    TrainingBatches,
+    check_references,
+    label_minutes,
+    phrases_said,
+    plan_batches,
+)
+from asr_adapt.decode import ArmPlan, decode_arms
+from asr_adapt.environment import package_versions
+from asr_adapt.errors import DataError, EnvironmentProblem, Stopped, UsageError
+from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
+from asr_adapt.model import SpeechModel, encode, with_new_lora
+from asr_adapt.records import Utterance
+from asr_adapt.settings import DecodeSettings, PromptSettings, TrainSettings
+from asr_adapt.splits import fingerprint
+from asr_adapt.stopping import StopRequest
+from asr_adapt.text import get_normaliser
+from asr_adapt.window import Window
+
+LOG_EVERY_STEPS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TrainStatus:
+    """Where a training run stands.
+
+    Attributes:
+        step: optimizer steps done.
+        steps: optimizer steps of the whole run.
+        loss: mean loss of the last logged steps; None before the first.
+        dev_wer: dev word error rate of the newest candidate, a fraction; None before the first.
+        audio_per_s: seconds of audio trained on in a second; None before the first step.
+    """
+
+    step: int
+    steps: int
+    loss: float | None
+    dev_wer: float | None
+    audio_per_s: float | None
+
+
+Observer = Callable[[TrainStatus], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainJob:
+    """What to train on and how; the inputs of `finetune` that stay the same when it is resumed."""
+
+    train: Sequence[Utterance]
+    dev: Sequence[Utterance]
+    settings: TrainSettings
+    prompts: PromptSettings
+    normaliser: str
+    seed: int
+    command: Sequence[str] = ()
+    report_to: str = "none"
+
+
+def finetune(
+    base: SpeechModel,
+    job: TrainJob,
+    out_dir: Path,
+    *,
+    resume: bool,
+    stop: StopRequest,
+    observer: Observer | None = None,
+    notice: Callable[[str], None] | None = None,
+) -> AdapterCard:
+    """Train on ``job`` and write the adapter into ``out_dir``.
+
+    Args:
+        base: the untuned model; changed in place.
+        job: data and settings.
+        out_dir: gets the adapter; checkpoints lie in ``training/`` until it is done.
+        resume: go on from the newest whole checkpoint.
+        stop: a signal ends training after the current step, with a checkpoint.
+        observer: told after each logged step.
+        notice: told in words what happens once, such as a skipped checkpoint.
+
+    Raises:
+        DataError: references that are missing or too long, no dev data, no whole checkpoint.
+        UsageError: ``out_dir`` holds another run.
+        Stopped: a signal came; ``resume`` goes on.
+    """
+    if not job.dev:
+        raise DataError("no dev utterances: the best step cannot be chosen without them")
+    check_references([*job.train, *job.dev], base)
+    work = out_dir / "training"
+    checkpoint = prepare_work(work, job, base, resume, notice or (lambda _: None))
+    plans = plan_batches(
+        [u.duration_s for u in job.train], job.settings.batch_size, job.settings.epochs, job.seed
+    )
+    model = trainable(base, job)
+    selection = DevSelection(model, job, work, stop)
+    watch = Watch(job, [sum(job.train[i].duration_s for i in p.indices) for p in plans], observer)
+    watch.selection = selection
+    trainer = build_trainer(model, job, work, plans, [selection, watch, StopAtStep(stop)])
+    started = time.monotonic()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    add_seconds(work, time.monotonic() - started)
+    stop.check()
+    best = selection.best()
+    card = make_card(model, job, work, trainer.state, best, len(plans))
+    publish(work / f"candidate-{best:08d}", out_dir, card)
+    shutil.rmtree(work)
+    return card
+
+
+def prepare_work(
+    work: Path, job: TrainJob, base: SpeechModel, resume: bool, notice: Callable[[str], None]
+) -> Path | None:
+    """Open or create the work folder; return the checkpoint to go on from, if any."""
+    identity = job_identity(job, base)
+    path = work / "job.json"
+    if not resume:
+        if path.exists():
+            raise UsageError(
+                f"{work.parent}: holds an unfinished run; use --resume or another --out"
+            )
+        work.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(identity))
+        return None
+    if not path.exists():
+        raise UsageError(f"{work.parent}: nothing to resume there; leave --resume away")
+    if json.loads(path.read_text()) != identity:
+        raise UsageError(
+            f"{work.parent}: the unfinished run there has other data or settings; "
+            "resume with the same ones, or use another --out"
+        )
+    checkpoint, skipped = checkpoints.newest_whole(work / "checkpoints")
+    for line in skipped:
+        notice(line)
+    notice(f"resuming from {checkpoint.name}" if checkpoint else "no checkpoint yet: from step 0")
+    return checkpoint
+
+
+def job_identity(job: TrainJob, base: SpeechModel) -> dict[str, Any]:
+    """Return what must be the same for a run to be resumed, as JSON."""
+    identity = {
+        "settings": asdict(job.settings),
+        "prompts": asdict(job.prompts),
+        "normaliser": job.normaliser,
+        "seed": job.seed,
+        "base_sha256": base.sha256,
+        "train": [u.utterance_id for u in job.train],
+        "dev": [u.utterance_id for u in job.dev],
+    }
+    return dict(json.loads(json.dumps(identity)))
+
+
+def trainable(base: SpeechModel, job: TrainJob) -> SpeechModel:
+    """Return the model with the weights that the method trains set free."""
+    window = Window(job.settings.window_slack_frames)
+    if job.settings.method == "lora":
+        return replace(with_new_lora(base, job.settings.lora, job.seed), window=window)
+    base.network.requires_grad_(True)
+    base.whisper.model.encoder.embed_positions.requires_grad_(False)
+    return replace(base, window=window)
+
+
+def training_loss(model: SpeechModel, network: nn.Module, batch: dict[str, torch.Tensor]) -> Any:
+    """Return the mean cross-entropy of a batch's text tokens."""
+    hidden = encode(model.whisper, batch["input_features"])
+    output = network(
+        encoder_outputs=(hidden,),
+        decoder_input_ids=batch["decoder_input_ids"],
+        labels=batch["labels"],
+        use_cache=False,
+    )
+    return output.loss
+
+
+class AdaptTrainer(Trainer):  # type: ignore[misc]
+    """transformers' Trainer with our loss, and checkpoints that are sealed before they count."""
+
+    def __init__(self, speech_model: SpeechModel, checkpoint_root: Path, **trainer: Any) -> None:
+        super().__init__(model=speech_model.network, **trainer)
+        self.speech_model = speech_model
+        self.checkpoint_root = checkpoint_root
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Compute the loss on the trimmed window."""
+        return training_loss(self.speech_model, model, inputs)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        if self.args.should_save:
+            step = self.state.global_step
+            staged = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
+            checkpoints.seal(staged, self.checkpoint_root, step)
+
+
+def build_trainer(
+    model: SpeechModel,
+    job: TrainJob,
+    work: Path,
+    plans: Sequence[Any],
+    callbacks: Sequence[TrainerCallback],
+) -> AdaptTrainer:
+    """Set the Trainer up: one planned batch a step, in order."""
+    root = work / "checkpoints"
+    staging = work / "staging"
+    shutil.rmtree(staging, ignore_errors=True)
+    for folder in (root, staging):
+        folder.mkdir(parents=True, exist_ok=True)
+    trainer = AdaptTrainer(
+        speech_model=model,
+        checkpoint_root=root,
+        args=training_arguments(model, job, staging, work, len(plans)),
+        train_dataset=training_batches(model, job, plans),
+        data_collator=only_item,
+        callbacks=list(callbacks),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def training_batches(model: SpeechModel, job: TrainJob, plans: Sequence[Any]) -> TrainingBatches:
+    """Return the batches of the whole run."""
+    return TrainingBatches(
+        model,
+        job.train,
+        plans,
+        window=model.window,
+        mix=job.settings.mix,
+        prompts=job.prompts,
+        augmentation=job.settings.augment,
+        seed=job.seed,
+    )
+
+
+def only_item(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Collate for a data set whose items are whole batches."""
+    return items[0]
+
+
+def training_arguments(
+    model: SpeechModel, job: TrainJob, staging: Path, work: Path, steps: int
+) -> TrainingArguments:
+    """Translate our settings into transformers'."""
+    on_gpu = model.device.type == "cuda"
+    check_reporter(job.report_to)
+    return TrainingArguments(
+        output_dir=str(staging),
+        max_steps=steps,
+        per_device_train_batch_size=1,
+        train_sampling_strategy="sequential",
+        learning_rate=job.settings.rate,
+        lr_scheduler_type="linear",
+        warmup_steps=round(job.settings.warmup_share * steps),
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        seed=job.seed,
+        bf16=on_gpu,
+        use_cpu=not on_gpu,
+        dataloader_num_workers=torch.get_num_threads() if on_gpu else 0,
+        dataloader_pin_memory=on_gpu,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        save_strategy="steps",
+        save_steps=max(1, -(-steps // job.settings.evaluations)),
+        logging_steps=LOG_EVERY_STEPS,
+        disable_tqdm=True,
+        report_to=[] if job.report_to == "none" else [job.report_to],
+        run_name=work.parent.name,
+    )
+
+
+def check_reporter(name: str) -> None:
+    """Raise EnvironmentProblem if the package of a reporter is not installed."""
+    from importlib.util import find_spec
+
+    if name != "none" and find_spec(name) is None:
+        raise EnvironmentProblem(
+            f"--report-to {name}: the package {name} is not installed; pip install {name}"
+        )
+
+
+class StopAtStep(TrainerCallback):  # type: ignore[misc]
+    """Ends training after the current step, with a checkpoint, when a stop was requested."""
+
+    def __init__(self, stop: StopRequest) -> None:
+        self.stop = stop
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> TrainerControl:
+        """Ask the Trainer to save and stop."""
+        if self.stop.signal_name and state.global_step < state.max_steps:
+            control.should_save = True
+            control.should_training_stop = True
+        return control
+
+
+class DevSelection(TrainerCallback):  # type: ignore[misc]
+    """Keeps a candidate of the weights at each evaluation, with its dev WER."""
+
+    def __init__(self, model: SpeechModel, job: TrainJob, work: Path, stop: StopRequest) -> None:
+        self.model = model
+        self.job = job
+        self.work = work
+        self.stop = stop
+        self.dev = limited(job.dev, job.settings.dev_limit, job.seed)
+        self.log = work / "dev_wer.jsonl"
+
+    def results(self) -> list[dict[str, float]]:
+        """Return the measured candidates, ``{"step": .., "wer": ..}``, in order."""
+        if not self.log.exists():
+            return []
+        rows = [json.loads(line) for line in self.log.read_text().splitlines()]
+        return sorted(rows, key=lambda row: row["step"])
+
+    def best(self) -> int:
+        """Return the step with the lowest dev WER; of equal ones the earliest."""
+        return int(min(self.results(), key=lambda row: (row["wer"], row["step"]))["step"])
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Measure the candidate that a stop interrupted."""
+        self._drop_after(state.global_step)
+        self._measure(state.global_step, args.save_steps, state.max_steps)
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Measure the step that was just saved, if it is an evaluation step."""
+        self._measure(state.global_step, args.save_steps, state.max_steps)
+
+    def _drop_after(self, step: int) -> None:
+        """Forget candidates of steps that a resumed run will take again."""
+        kept = [row for row in self.results() if row["step"] <= step]
+        self.log.write_text("".join(json.dumps(row) + "\n" for row in kept))
+
+    def _measure(self, step: int, every: float, last: int) -> None:
+        due = step > 0 and (step % int(every) == 0 or step == last)
+        known = {int(row["step"]) for row in self.results()}
+        if not due or step in known or (self.stop.signal_name and step < last):
+            return
+        folder = self.work / f"candidate-{step:08d}"
+        save_weights(self.model, folder)
+        try:
+            wer = dev_wer(self.model, self.dev, self.job, folder / "dev.jsonl", self.stop)
+        except Stopped:
+            return  # the checkpoint of this step is there; it is measured when training resumes
+        with self.log.open("a") as file:
+            file.write(json.dumps({"step": step, "wer": wer}) + "\n")
+
+
+def limited(utterances: Sequence[Utterance], limit: int, seed: int) -> list[Utterance]:
+    """Return at most ``limit`` utterances, drawn by seed, in their order."""
+    if len(utterances) <= limit:
+        return list(utterances)
+    chosen = np.random.default_rng([seed, 3]).choice(len(utterances), limit, replace=False)
+    return [utterances[i] for i in sorted(chosen)]
+
+
+def dev_wer(
+    model: SpeechModel, dev: Sequence[Utterance], job: TrainJob, log_path: Path, stop: StopRequest
+) -> float:
+    """Decode dev without prompts, and with them where there is context; return the mean WER."""
+    arms = [ArmPlan("lora")]
+    if any(u.context for u in dev):
+        arms.append(ArmPlan("lora+bias", prompts_for(dev, model.tokenize, None, job.prompts)))
+    log_path.unlink(missing_ok=True)
+    training = model.network.training
+    model.network.eval()
+    try:
+        decode_arms(model, dev, arms, DecodeSettings(), HypothesisLog(log_path), stop)
+    finally:
+        model.network.train(training)
+    normalise = get_normaliser(job.normaliser).function
+    references = {u.utterance_id: normalise(u.reference or "") for u in dev}
+    counts = [
+        score_words(references[row.utterance_id], normalise(row.text))
+        for row in read_hypotheses(log_path)
+        if row.error is None
+    ]
+    errors = sum(c.errors for c in counts)
+    words = sum(c.reference_length for c in counts)
+    if not words:
+        raise DataError("dev references hold no word: the best step cannot be chosen with them")
+    return errors / words
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]
+    """Tells the observer how training goes."""
+
+    def __init__(self, job: TrainJob, audio_s: Sequence[float], observer: Observer | None) -> None:
+        self.audio_s = audio_s
+        self.observer = observer
+        self.selection: DevSelection | None = None
+        self.trained_s = 0.0
+        self.began = time.monotonic()
+        self.loss: float | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Start the clock."""
+        self.began = time.monotonic()
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Note the loss."""
+        self.loss = (logs or {}).get("loss", self.loss)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Report the step."""
+        self.trained_s += self.audio_s[state.global_step - 1]
+        if not self.observer:
+            return
+        measured = self.selection.results() if self.selection else []
+        self.observer(
+            TrainStatus(
+                step=state.global_step,
+                steps=state.max_steps,
+                loss=self.loss,
+                dev_wer=measured[-1]["wer"] if measured else None,
+                audio_per_s=self.trained_s / max(1e-6, time.monotonic() - self.began),
+            )
+        )
+
+
+def save_weights(model: SpeechModel, folder: Path) -> None:
+    """Write the trained weights as safetensors: the adapter, or the whole model."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    network: Any = model.network
+    network.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)  # peft's template, which nobody filled in
+
+
+def add_seconds(work: Path, seconds: float) -> None:
+    """Add up training time over interruptions."""
+    path = work / "seconds.json"
+    before = json.loads(path.read_text()) if path.exists() else 0.0
+    path.write_text(json.dumps(before + seconds))
+
+
+def make_card(
+    model: SpeechModel, job: TrainJob, work: Path, state: TrainerState, best: int, steps: int
+) -> AdapterCard:
+    """Write down how the adapter came about."""
+    folder = work / f"candidate-{best:08d}"
+    results = [json.loads(line) for line in (work / "dev_wer.jsonl").read_text().splitlines()]
+    return AdapterCard(
+        method=job.settings.method,
+        base_name=model.name,
+        base_sha256=model.sha256,
+        window_slack_frames=model.window.slack_frames,
+        prompt_template=job.prompts.template,
+        prompt_budget_tokens=job.prompts.budget_tokens,
+        normaliser=job.normaliser,
+        seed=job.seed,
+        weights_sha256=file_sha256(weight_file(folder)),
+        label_minutes=round(label_minutes(job.train), 2),
+        training_s=round(json.loads((work / "seconds.json").read_text()), 1),
+        trainable_parameters=sum(p.numel() for p in model.network.parameters() if p.requires_grad),
+        steps=steps,
+        chosen_step=best,
+        dev_wer=tuple(results),
+        training_curve=tuple(
+            {"step": row["step"], "loss": row["loss"]} for row in state.log_history if "loss" in row
+        ),
+        trained_on=fingerprint([*job.train, *job.dev]).to_json(),
+        phrases=phrases_said(job.train),
+        settings=asdict(job.settings),
+        versions=package_versions(),
+        command=tuple(job.command),
+    )
+
+
+def publish(candidate: Path, out_dir: Path, card: AdapterCard) -> None:
+    """Move the chosen weights into place; the card goes last, so a folder with one is whole."""
+    for path in sorted(candidate.iterdir()):
+        if path.name != "dev.jsonl":
+            path.replace(out_dir / path.name)
+    write_card(out_dir, card)
