@@ -14,9 +14,9 @@ COMMON_SHARE = 0.2
 
 _TITLES = frozenset({"Doc", "Doctor", "Dr", "Miss", "Mr", "Mrs", "Ms"})  # no names by themselves
 
-_WORD = re.compile(r"[A-Za-z][A-Za-z'-]*|[.?!…\"]+")
+_WORD = re.compile(r"[A-Za-z][A-Za-z'-]*|[.?!…>\"]+")
 _CAPITALISED = re.compile(r"[A-Z][a-z]+(?:[-'][A-Z]?[a-z]+)*")
-_SENTENCE_END = re.compile(r"[.?!…\"]+")
+_SENTENCE_END = re.compile(r"[.?!…>\"]+")
 
 
 def find_names(scenes: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -24,8 +24,8 @@ def find_names(scenes: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]
 
     A name is a run of capitalised words that do not begin a sentence ("Crystal Skull", "Floda").
     A single word counts only if the script never writes it in lower case. Names said in more than
-    `COMMON_SHARE` of the scenes are left out. A name found anywhere belongs to every scene whose
-    text contains it, at the beginning of a sentence as well.
+    `COMMON_SHARE` of the scenes, and in more than one, are left out. A name found anywhere belongs
+    to every scene whose text contains it, at the beginning of a sentence as well.
 
     Args:
         scenes: the lines of each scene, by its name.
@@ -39,7 +39,8 @@ def find_names(scenes: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]
     names = {run for run in runs if " " in run or run.lower() not in lower} - _TITLES
     found = {scene: _names_in(" ".join(texts), names) for scene, texts in scenes.items()}
     scenes_with = Counter(name for present in found.values() for name in present)
-    common = {name for name, count in scenes_with.items() if count > COMMON_SHARE * len(scenes)}
+    most = max(1, COMMON_SHARE * len(scenes))
+    common = {name for name, count in scenes_with.items() if count > most}
     return {scene: tuple(sorted(present - common)) for scene, present in found.items()}
 
 
