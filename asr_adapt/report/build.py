@@ -1,0 +1,125 @@
+"""Score runs and write the report: ``report.json``, ``.md``, ``.html``, ``errors.txt``, clips.
+
+Reads run directories (`runs`), scores every set from its raw hypotheses, and writes all files into
+one folder. Refuses runs that contradict each other or ask for different normalisers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from asr_adapt.errors import DataError, UsageError
+from asr_adapt.report.as_json import report_to_json
+from asr_adapt.report.examples import (
+    FURTHER_SHARE,
+    PRIMARY_SHARE,
+    Example,
+    Share,
+    build_examples,
+    choose,
+)
+from asr_adapt.report.html import render_html
+from asr_adapt.report.listing import render_errors
+from asr_adapt.report.markdown import render_markdown
+from asr_adapt.report.results import Report, SetReport
+from asr_adapt.report.runs import Run, RunSet, merge_sets, read_run
+from asr_adapt.report.slices import break_down_noise, break_down_tags, compared_counts
+from asr_adapt.score import RunScores, score_run
+
+MOST_EXAMPLES = 60
+"""Utterances shown in all sets together: what one page and a folder of clips can hold."""
+
+
+def build_report(
+    run_dirs: Sequence[Path],
+    out_dir: Path,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Score runs and write their report.
+
+    Args:
+        run_dirs: run directories; sets of the same name are joined, the first set is the one that
+            answers the question.
+        out_dir: where to write; made if it is not there.
+        seed: of the resampling behind the intervals.
+        progress: called with (sets done, sets in all).
+
+    Returns:
+        What was written, typed.
+
+    Raises:
+        UsageError: if no run is given.
+        DataError: if a run is broken, or runs contradict each other.
+    """
+    if not run_dirs:
+        raise UsageError("no run directory given: name at least one")
+    runs = tuple(read_run(Path(run_dir)) for run_dir in run_dirs)
+    normaliser = _common_normaliser(runs)
+    entries = merge_sets(runs)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    parts: list[SetReport] = []
+    for entry in entries:
+        room = MOST_EXAMPLES - sum(len(part.examples) for part in parts)
+        share = FURTHER_SHARE if parts else PRIMARY_SHARE
+        parts.append(_set_report(entry, normaliser, seed, share, room, out_dir))
+        if progress:
+            progress(len(parts), len(entries))
+    report = Report(runs, tuple(parts), seed)
+    write_report(report, out_dir)
+    return report
+
+
+def write_report(report: Report, out_dir: Path) -> None:
+    """Write all files of a report; each is replaced whole or not at all."""
+    content = json.dumps(report_to_json(report), indent=1, ensure_ascii=False, allow_nan=False)
+    _replace(out_dir / "report.json", content + "\n")
+    _replace(out_dir / "report.md", render_markdown(report))
+    _replace(out_dir / "errors.txt", render_errors(report))
+    _replace(out_dir / "report.html", render_html(report))
+
+
+def _common_normaliser(runs: Sequence[Run]) -> str:
+    names = sorted({run.normaliser for run in runs})
+    if len(names) > 1:
+        raise DataError(
+            f"the runs ask for different normalisers ({', '.join(names)}), so their error rates "
+            "cannot be compared: report on them separately"
+        )
+    return names[0]
+
+
+def _set_report(
+    entry: RunSet, normaliser: str, seed: int, share: Share, room: int, out_dir: Path
+) -> SetReport:
+    try:
+        scores = score_run(entry.utterances, entry.hypotheses, normaliser, seed)
+    except DataError as error:
+        raise DataError(f"set '{entry.name}': {error}") from error
+    counts = compared_counts(scores)
+    tags = break_down_tags(entry.utterances, counts)
+    noise = break_down_noise(entry.utterances, counts)
+    plain = SetReport(entry, scores, tags, noise, ())
+    examples = _examples(plain, share, room, out_dir)
+    return SetReport(entry, scores, tags, noise, examples)
+
+
+def _examples(part: SetReport, share: Share, room: int, out_dir: Path) -> tuple[Example, ...]:
+    scores: RunScores = part.scores
+    if not scores.arms:
+        return ()
+    first = scores.arms[0].arm
+    best = part.best.arm if part.best else first
+    chosen = choose(scores, first, best, share)
+    kept = dict(list(chosen.items())[:room])
+    entry = part.entry
+    return build_examples(entry.utterances, entry.hypotheses, scores, kept, out_dir)
+
+
+def _replace(path: Path, content: str) -> None:
+    # Lone surrogates can stand in hypotheses read from JSON; they must not lose the report.
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(content.encode("utf-8", errors="replace"))
+    temporary.replace(path)

@@ -1,0 +1,53 @@
+"""Show the arms of a report as a table for the terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from asr_adapt.report.results import Report, SetReport
+from asr_adapt.report.words import NONE, interval, percent, size_words
+from asr_adapt.score import ArmScore
+
+NUMBERS = ("WER %", "95 % interval", "sub/del/ins", "CER %", "terms %", "RTF")
+"""Columns that fit into 80 characters; terms is the recall of context phrases."""
+
+
+def render_table(report: Report) -> Table:
+    """Return the arms of the first set as a table for the terminal."""
+    return render_set(report.primary)
+
+
+def render_set(part: SetReport) -> Table:
+    """Return the arms of one set; text from the data is never read as rich markup."""
+    table = Table(
+        title=Text(f"{part.entry.title} ({size_words(part)})"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("arm", no_wrap=True)
+    for name in NUMBERS:
+        table.add_column(name, justify="right", no_wrap=True)
+    best = part.best
+    for arm in part.scores.arms:
+        style = "bold" if best and len(part.rated) > 1 and arm.arm == best.arm else ""
+        table.add_row(Text(arm.arm), *_numbers(arm), style=style)
+    return table
+
+
+def _numbers(arm: ArmScore) -> list[str]:
+    counts = arm.words
+    return [
+        _bare(arm.wer),
+        interval(arm.wer_ci95),
+        f"{counts.substitutions}/{counts.deletions}/{counts.insertions}",
+        _bare(arm.cer),
+        _bare(arm.term_recall),
+        NONE if arm.rtf is None else f"{arm.rtf:.2f}",
+    ]
+
+
+def _bare(rate: float | None) -> str:
+    return percent(rate).removesuffix(" %")

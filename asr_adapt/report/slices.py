@@ -1,0 +1,142 @@
+"""Break word error rates down by tag, by speaker and by noise.
+
+Pure sums of the counts of `asr_adapt.score`; only utterances that all arms have are in them.
+Noise comes from the tags ``cnr_db`` or ``snr_db``, else it is estimated from the audio.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from asr_adapt.audio import estimate_snr_db, load_utterance
+from asr_adapt.errors import AudioError
+from asr_adapt.records import ErrorCounts, Utterance
+from asr_adapt.score import RunScores
+
+NOISE_TAGS = {
+    "cnr_db": "carrier-to-noise ratio, dB",
+    "snr_db": "signal-to-noise ratio, dB",
+}
+MOST_VALUES = 16
+"""A tag with more values than this is an identifier, not a condition; it is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Utterances that share a value, with the word errors of each arm on them.
+
+    ``middle`` is the centre of a bin of numbers; None for other values.
+    """
+
+    value: str
+    utterances: int
+    words: Mapping[str, ErrorCounts]
+    middle: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """Slices by the values of one quantity; ``source`` says where the values are from."""
+
+    name: str
+    title: str
+    source: str
+    slices: tuple[Slice, ...]
+
+
+Counts = Mapping[str, Mapping[str, ErrorCounts]]
+"""Utterance id → arm → word errors."""
+
+
+def compared_counts(scores: RunScores) -> dict[str, dict[str, ErrorCounts]]:
+    """Collect the word errors that the rates are made of: of utterances all arms have."""
+    left_out = set(scores.left_out)
+    counts: dict[str, dict[str, ErrorCounts]] = defaultdict(dict)
+    for each in scores.utterances:
+        if each.utterance_id not in left_out and each.failed is None and not each.silence:
+            counts[each.utterance_id][each.arm] = each.words
+    return dict(counts)
+
+
+def break_down_tags(utterances: Sequence[Utterance], counts: Counts) -> tuple[Breakdown, ...]:
+    """Break down by speaker and by every tag that has 2 to `MOST_VALUES` values."""
+    names = dict.fromkeys(name for each in utterances for name in each.tags)
+    found = [
+        _by_value(name, {each.utterance_id: each.tags.get(name) for each in utterances}, counts)
+        for name in names
+        if name not in NOISE_TAGS
+    ]
+    speakers = {each.utterance_id: each.speaker for each in utterances}
+    found.append(_by_value("speaker", speakers, counts))
+    return tuple(each for each in found if 2 <= len(each.slices) <= MOST_VALUES)
+
+
+def break_down_noise(utterances: Sequence[Utterance], counts: Counts) -> Breakdown | None:
+    """Break down by noise; None if it is unknown or the same everywhere."""
+    for tag, title in NOISE_TAGS.items():
+        values = {each.utterance_id: _number(each.tags.get(tag)) for each in utterances}
+        if any(value is not None for value in values.values()):
+            return _by_bin(tag, title, f"tag {tag}", values, counts)
+    measured = {each.utterance_id: _measure(each) for each in utterances}
+    title = NOISE_TAGS["snr_db"]
+    return _by_bin("snr_db", title, "estimated from the audio", measured, counts)
+
+
+def _measure(utterance: Utterance) -> float | None:
+    try:
+        return estimate_snr_db(load_utterance(utterance))
+    except AudioError:
+        return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "nan")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _by_value(name: str, values: Mapping[str, str | None], counts: Counts) -> Breakdown:
+    members: dict[str, list[str]] = defaultdict(list)
+    for utterance_id, value in values.items():
+        if value and utterance_id in counts:
+            members[value].append(utterance_id)
+    slices = [_slice(value, members[value], counts) for value in sorted(members, key=_natural)]
+    return Breakdown(name, name, "tag", tuple(slices))
+
+
+def _natural(value: str) -> tuple[float, str]:
+    number = _number(value)
+    return (math.inf if number is None else number, value)
+
+
+def _by_bin(
+    name: str, title: str, source: str, values: Mapping[str, float | None], counts: Counts
+) -> Breakdown | None:
+    known = {key: value for key, value in values.items() if value is not None and key in counts}
+    if not known:
+        return None
+    # 5 dB is a step that one hears; a very wide range is shown in steps of 10.
+    width = 5 if max(known.values()) - min(known.values()) <= 40 else 10
+    members: dict[int, list[str]] = defaultdict(list)
+    for utterance_id, value in known.items():
+        members[math.floor(value / width)].append(utterance_id)
+    if len(members) < 2:
+        return None
+    slices = []
+    for low in sorted(members):
+        label = f"{low * width} to {(low + 1) * width}"
+        slices.append(_slice(label, members[low], counts, (low + 0.5) * width))
+    return Breakdown(name, title, source, tuple(slices))
+
+
+def _slice(value: str, members: list[str], counts: Counts, middle: float | None = None) -> Slice:
+    words: dict[str, ErrorCounts] = {}
+    for utterance_id in members:
+        for arm, errors in counts[utterance_id].items():
+            words[arm] = words.get(arm, ErrorCounts()) + errors
+    return Slice(value, len(members), words, middle)

@@ -1,0 +1,266 @@
+"""Say in words what the numbers mean: the answer, each step, further sets, and the cost.
+
+Pure functions from a `Report` to sentences; the page, the markdown and the terminal share them.
+Rates become per cent here and nowhere below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from asr_adapt.report.results import Report, SetReport, effort
+from asr_adapt.score import ArmScore, Comparison
+
+NONE = "\u2013"
+"""Shown where there is no number: an en dash."""
+
+MINUS = "\u2212"
+
+PLAIN = {
+    "base": "as it comes",
+    "base+bias": "told the context",
+    "lora": "fine-tuned",
+    "lora+bias": "fine-tuned and told the context",
+}
+
+STEPS = (
+    ("base", "base+bias", "Telling the untouched model the context"),
+    ("base", "lora", "Fine-tuning"),
+    ("lora", "lora+bias", "Telling the fine-tuned model the context"),
+    ("base", "lora+bias", "Both together"),
+)
+
+SIGNS = {"better": "▼", "worse": "▲", "unclear": "≈"}
+"""An error rate that goes down is better; shape and words say it beside the colour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One sentence about a comparison; ``verdict`` is better, worse or unclear."""
+
+    verdict: str
+    text: str
+
+    @property
+    def sign(self) -> str:
+        """A sign for the verdict."""
+        return SIGNS[self.verdict]
+
+
+def plain(arm: str) -> str:
+    """Return what an arm is in plain words; its own name where it is none of ours."""
+    return PLAIN.get(arm, arm)
+
+
+def percent(rate: float | None) -> str:
+    """Show a fraction in per cent."""
+    return NONE if rate is None else f"{100 * rate:.1f} %"
+
+
+def points(difference: float) -> str:
+    """Show a difference of fractions in percentage points, with its sign."""
+    return f"{100 * difference:+.1f}".replace("-", MINUS)
+
+
+def interval(bounds: tuple[float, float] | None) -> str:
+    """Show an interval of rates in per cent."""
+    return NONE if bounds is None else f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}"
+
+
+def point_interval(bounds: tuple[float, float]) -> str:
+    """Show an interval of differences in percentage points."""
+    return f"{points(bounds[0])} to {points(bounds[1])}"
+
+
+def duration(seconds: float) -> str:
+    """Show a time: ``7 min 10 s``.
+
+    >>> duration(430.2), duration(4.25), duration(7260)
+    ('7 min 10 s', '4.2 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole, rest = divmod(round(seconds), 60)
+    return f"{whole} min {rest} s" if whole < 60 else f"{whole // 60} h {whole % 60} min"
+
+
+def size(octets: float) -> str:
+    """Show a file size in megabytes (10^6)."""
+    return f"{octets / 1e6:.1f} MB"
+
+
+def share(relative: float | None) -> str:
+    """Show a relative change in per cent, with its sign."""
+    return NONE if relative is None else f"{points(relative)} %"
+
+
+def p_value(value: float) -> str:
+    """Show a p-value of a bootstrap, which cannot tell smaller ones from 0.001."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def minutes(value: float | None) -> str:
+    """Show a number of minutes."""
+    return NONE if value is None else f"{value:.0f} min"
+
+
+def time_or_none(seconds: float | None) -> str:
+    """Show a time that may be unknown."""
+    return NONE if seconds is None else duration(seconds)
+
+
+def size_or_none(octets: float | None) -> str:
+    """Show a file size that may be unknown."""
+    return NONE if octets is None else size(octets)
+
+
+def number(record: Mapping[str, Any] | None, key: str) -> float | None:
+    """Return a number of run.json; None where it is absent or something else."""
+    value = (record or {}).get(key)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def verdict(comparison: Comparison) -> str:
+    """Judge a comparison: its interval excludes zero on one side, or it does not."""
+    low, high = comparison.ci95
+    return "better" if high < 0 else "worse" if low > 0 else "unclear"
+
+
+def size_words(part: SetReport) -> str:
+    """Say how much a set is: ``100 utterances, 12 speakers, 8 min 20 s``."""
+    count = len(part.entry.utterances)
+    bits = [f"{count} utterance{'s' * (count != 1)}"]
+    if part.speakers:
+        bits.append(f"{part.speakers} speaker{'s' * (part.speakers != 1)}")
+    return ", ".join([*bits, duration(part.audio_s)])
+
+
+def lead(report: Report) -> str:
+    """Answer the question in one paragraph."""
+    part = report.primary
+    if not part.rated:
+        return f"{part.entry.title}: no transcripts to score against, so there is no error rate."
+    first, *others = part.rated
+    text = (
+        f"On {part.entry.title} ({size_words(part)}), the model {plain(first.arm)} makes "
+        f"{_per_hundred(first)} errors per 100 words{_range(first)}"
+    )
+    if not others:
+        return text + "."
+    more = [f"{_label(report, arm)}, {_per_hundred(arm)}{_range(arm)}" for arm in others]
+    return f"{text}; {'; '.join(more)}."
+
+
+def _label(report: Report, arm: ArmScore) -> str:
+    labels = number(report.adapted.adapter, "minutes_of_labels") if report.adapted else None
+    if labels is None or arm.arm != "lora":
+        return plain(arm.arm)
+    return f"fine-tuned on {labels:.0f} minutes of transcribed speech"
+
+
+def _per_hundred(arm: ArmScore) -> str:
+    rate = 100 * (arm.wer or 0.0)
+    return f"{rate:.0f}" if rate >= 20 else f"{rate:.1f}"
+
+
+def _range(arm: ArmScore) -> str:
+    if arm.wer_ci95 is None:
+        return ""
+    low, high = arm.wer_ci95
+    digits = 0 if 100 * (arm.wer or 0.0) >= 20 else 1
+    return f" ({100 * low:.{digits}f} to {100 * high:.{digits}f})"
+
+
+def steps(part: SetReport) -> list[Step]:
+    """Judge each step from one arm to the next."""
+    found = [(part.comparison(a, b), name) for a, b, name in STEPS]
+    known = [step(each, name) for each, name in found if each]
+    if known:
+        return known
+    return [step(each, f"{each.b} against {each.a}") for each in part.scores.comparisons]
+
+
+def step(comparison: Comparison, name: str) -> Step:
+    """Judge one comparison in a sentence that starts with ``name``."""
+    judged = verdict(comparison)
+    change = f"{abs(100 * comparison.wer_difference):.1f} points"
+    if comparison.relative is not None and judged == "better":
+        change += f" ({-100 * comparison.relative:.0f} % fewer errors)"
+    low, high = sorted(abs(100 * bound) for bound in comparison.ci95)
+    bounds = f"95 % interval {low:.1f} to {high:.1f}"
+    said = {
+        "better": f"takes {change} off the error rate; {bounds}, so it is certain.",
+        "worse": f"adds {change} to the error rate; {bounds}, so it is certainly worse here.",
+        "unclear": f"makes no certain difference: {points(comparison.wer_difference)} points, "
+        f"95 % interval {point_interval(comparison.ci95)}, which includes zero.",
+    }
+    return Step(judged, f"{name} {said[judged]}")
+
+
+def advice(part: SetReport) -> str | None:
+    """Say which arm to use: the best, or one that asks for less and cannot be told from it."""
+    best = part.best
+    if best is None or len(part.rated) < 2:
+        return None
+    for arm in sorted(part.rated, key=lambda each: effort(each.arm)):
+        if effort(arm.arm) >= effort(best.arm):
+            break
+        against = part.comparison(arm.arm, best.arm)
+        if against and verdict(against) == "unclear":
+            return (
+                f"“{plain(best.arm)}” has the lowest error rate, but “{plain(arm.arm)}” asks for "
+                "less and cannot be told from it on this test set."
+            )
+    return f"“{plain(best.arm)}” has the lowest error rate."
+
+
+def error_mix(arm: ArmScore) -> str | None:
+    """Say what kind of errors an arm makes and what that hints at."""
+    counts = arm.words
+    if not counts.errors:
+        return None
+    kinds = {
+        "words heard as other words": counts.substitutions,
+        "words left out": counts.deletions,
+        "words that nobody said": counts.insertions,
+    }
+    shares = [f"{100 * value / counts.errors:.0f} % {kind}" for kind, value in kinds.items()]
+    return f"Errors of “{plain(arm.arm)}”: {', '.join(shares)}."
+
+
+def about_set(part: SetReport) -> list[Step]:
+    """Say what a further set shows: forgetting for general speech, else the steps."""
+    change = part.comparison("base", "lora")
+    if part.entry.role != "general" or change is None:
+        return steps(part)
+    before, after = (percent(part.scores.arm(arm).wer) for arm in ("base", "lora"))
+    said = {
+        "better": "fine-tuning made general speech better, not worse",
+        "worse": "fine-tuning made general speech worse: the adapter forgets",
+        "unclear": "no certain forgetting",
+    }[verdict(change)]
+    text = (
+        f"Before fine-tuning {before}, after it {after} "
+        f"({points(change.wer_difference)} points, 95 % interval {point_interval(change.ci95)}): "
+        f"{said}."
+    )
+    return [Step(verdict(change), text)]
+
+
+def cost(report: Report) -> str | None:
+    """Say what adapting and decoding cost."""
+    adapter = report.adapted.adapter if report.adapted else None
+    labels, training_s = number(adapter, "minutes_of_labels"), number(adapter, "training_s")
+    octets = number(adapter, "size_bytes")
+    bits = [
+        f"{labels:.0f} minutes of transcribed speech" if labels is not None else "",
+        f"{duration(training_s)} of training" if training_s is not None else "",
+        f"an adapter of {size(octets)}" if octets is not None else "",
+    ]
+    said = ", ".join(filter(None, bits))
+    speeds = [f"{plain(arm.arm)} {arm.rtf:.2f}" for arm in report.primary.scores.arms if arm.rtf]
+    decoding = f"Decoding time per second of audio: {', '.join(speeds)}." if speeds else ""
+    text = " ".join(filter(None, [f"Cost of adapting: {said}." if said else "", decoding]))
+    return text or None
