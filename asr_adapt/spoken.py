@@ -94,6 +94,12 @@ _PIECES = re.compile(r"[0-9]+(?:st|nd|rd|th)\b|[0-9]+|[^0-9]+")
 def normalise_spoken(text: str, spellings: Mapping[str, str]) -> str:
     """Return lower-case words, single digits and joined letters, separated by single spaces.
 
+    Choices where a text is ambiguous: words of the spelling alphabet are always letters ("hotel"
+    is "h"). "27L" is a runway, so "left", if it has two figures from 01 to 36 or follows the word
+    runway. "m" is metres behind figures of two or more digits or when glued to them. "tree",
+    "fife" and "oh" are digits beside other digits only. Ordinals are one word ("25th"), "second"
+    always being one. Text in brackets is not speech.
+
     Args:
         text: any text.
         spellings: word to preferred word, such as British to American.

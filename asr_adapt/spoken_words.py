@@ -142,12 +142,21 @@ WORDS = {
 }
 
 PHRASES = {
+    "call sign": "callsign",
     "fox trot": "foxtrot",
     "may day": "mayday",
     "motor vessel": "mv",
     "pan pan": "panpan",
     "per cent": "percent",
+    "stand by": "standby",
+    "take off": "takeoff",
     "x ray": "xray",
+    **{
+        f"{one} {other}{ending}": f"{one}{other}{ending}"
+        for one in ("north", "south")
+        for other in ("east", "west")
+        for ending in ("", "erly", "ern")
+    },
 }
 
 UNITS = {

@@ -95,6 +95,8 @@ SAME = [
     ("270º", "two seven zero degrees"),
     ("270°", "270 degrees"),
     ("51° 54.5' N", "five one degrees five four decimal five minutes north"),
+    ("North-East of the buoy, north-westerly 6", "northeast of the buoy, northwesterly six"),
+    ("Call sign D5K, stand by", "callsign delta five kilo standby"),
     ("SEELONCE FEENEE", "silence fini"),
     # the air
     ("Runway 27L", "runway two seven left"),
