@@ -669,3 +669,8 @@ def test_reporting_never_loads_torch() -> None:
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_committed_results_have_the_shape_of_a_report() -> None:
+    for path in sorted((Path(__file__).parent.parent / "recipes").glob("*/results/*.json")):
+        jsonschema.validate(json.loads(path.read_text(encoding="utf-8")), SCHEMA)

@@ -1,0 +1,133 @@
+"""`scripts/figures` reads committed results and judges each figure by its bar."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parent.parent / "scripts" / "figures"
+
+
+def arm(name: str, wer: float, recall: float = 0.5) -> dict[str, Any]:
+    return {"name": name, "wer": wer, "term_recall": recall}
+
+
+def comparison(a: str, b: str, difference: float, low: float, high: float) -> dict[str, Any]:
+    return {"a": a, "b": b, "wer_difference": difference, "ci95": [low, high]}
+
+
+def part(wers: tuple[float, ...], certain: bool = True, **fields: Any) -> dict[str, Any]:
+    names = ("base", "base+bias", "lora", "lora+bias")
+    recalls = (0.4, 0.65, 0.7, 0.9)
+    slack = 0.01 if certain else 10.0
+    found = dict(zip(names, wers, strict=False))
+    pairs = [("base", "lora"), ("lora", "lora+bias")]
+    changes = {(a, b): found[b] - found[a] for a, b in pairs if a in found and b in found}
+    return {
+        "arms": [arm(n, w, r) for (n, w), r in zip(found.items(), recalls, strict=False)],
+        "comparisons": [comparison(*p, d, d - slack, d + slack) for p, d in changes.items()],
+        **fields,
+    }
+
+
+def result(
+    wers: tuple[float, ...] = (0.6, 0.5, 0.12, 0.08), certain: bool = True
+) -> dict[str, Any]:
+    return {
+        **part(wers, certain),
+        "sets": [
+            part(wers, certain, role="domain"),
+            part((0.5, 0.4, 0.3, 0.2), certain, role="real"),
+            part((0.05, 0.05, 0.06, 0.06), role="general"),
+        ],
+        "run": {"command": ["asr-adapt", "run", "a recipe.toml"]},
+    }
+
+
+def write(root: Path, name: str, content: object) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def figures(root: Path, *options: str) -> tuple[int, dict[str, str], str]:
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--root", root, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    return done.returncode, lines, done.stderr
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write(tmp_path, "maritime/results/whisper-tiny.en-demo.json", result())
+    write(tmp_path, "maritime/results/whisper-base.json", result())
+    write(tmp_path, "dialogue/results/whisper-tiny.en.json", result())
+    return tmp_path
+
+
+def test_good_results_hold(root: Path) -> None:
+    code, lines, _ = figures(root, "--strict")
+    assert code == 0
+    assert "80.0 % below (60.0 % -> 12.0 %)" in lines["m1.lora_relative"]
+    assert "+25.0 points" in lines["m1.bias_term_recall"]
+    assert "5.0 % -> 6.0 %" in lines["m3.telephone.base"]
+    for name, line in lines.items():
+        expected = "shown" if name.startswith("m3.") else "holds"
+        assert f"  {expected}  " in line, line
+        assert line.endswith("asr-adapt run 'a recipe.toml'")
+
+
+def test_a_gain_under_its_bar_falls_short(root: Path) -> None:
+    write(root, "maritime/results/whisper-base.json", result((0.6, 0.5, 0.3, 0.13)))
+    code, lines, _ = figures(root)
+    assert code == 0
+    assert "falls short" in lines["m2.base.lora_relative"]
+    assert "falls short" in lines["m2.base.lora_bias_relative"]
+    assert figures(root, "--strict")[0] == 1
+
+
+def test_an_interval_that_holds_zero_falls_short(root: Path) -> None:
+    write(root, "maritime/results/whisper-tiny.en-demo.json", result(certain=False))
+    _, lines, _ = figures(root)
+    assert "falls short" in lines["m1.lora_bias_below_lora"]
+    assert "falls short" in lines["m1.real_lora_below_base"]
+
+
+def test_comparisons_are_found_either_way_round(root: Path) -> None:
+    turned = result()
+    turned["comparisons"] = [comparison("lora+bias", "lora", 0.04, 0.01, 0.07)]
+    write(root, "maritime/results/whisper-tiny.en-demo.json", turned)
+    _, lines, _ = figures(root)
+    assert "-4.0 points [-7.0, -1.0]" in lines["m1.lora_bias_below_lora"]
+    assert "  holds  " in lines["m1.lora_bias_below_lora"]
+
+
+def test_what_is_not_there_is_missing(tmp_path: Path) -> None:
+    write(tmp_path, "maritime/results/whisper-tiny.en-demo.json", part((0.6,)))
+    code, lines, _ = figures(tmp_path)
+    assert code == 0
+    assert all("  missing  " in line for line in lines.values())
+    assert "no wer of arm 'lora'" in lines["m1.lora_relative"]
+    assert figures(tmp_path, "--strict")[0] == 1
+
+
+def test_a_result_that_is_no_report_is_refused(root: Path) -> None:
+    write(root, "toy/results/other.json", [1])
+    code, _, problem = figures(root)
+    assert code == 1
+    assert "other.json: no 'arms'" in problem
+
+
+def test_dialogue_needs_all_four_arms(root: Path) -> None:
+    write(root, "dialogue/results/whisper-tiny.en.json", result((0.6, 0.5, 0.4)))
+    _, lines, _ = figures(root)
+    assert "falls short" in lines["m2.dialogue_arms"]
