@@ -31,6 +31,7 @@ Decoded = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 _BFLOAT16 = 5
 _DTYPES = {0: "<f4", 1: "<i1", 2: "<i2", 3: "<i4", 4: "<f2", _BFLOAT16: "<u2"}
 _SCALE = "_scale"
+_MAX_RANK = 4  # a Whisper has no more than 3, its convolutions
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ def _read_header(cursor: _Cursor) -> tuple[str, int]:
 def _read_variable(cursor: _Cursor) -> tuple[str, int, Array]:
     name = cursor.string("a variable name")
     rank = cursor.number("B", f"the shape of '{name}'")
+    if rank > _MAX_RANK:
+        raise cursor.broken(f"'{name}' has {rank} dimensions")
     shape = [cursor.number("I", f"the shape of '{name}'") for _ in range(rank)]
     type_id = cursor.number("B", f"the type of '{name}'")
     size = cursor.number("I", f"the size of '{name}'")
@@ -139,8 +142,11 @@ def dequantise(values: Array, scale: Array) -> npt.NDArray[np.float32]:
         scale: shape (rows,), or one number.
 
     Raises:
-        ValueError: the number of scales is neither 1 nor the number of rows, or one is not usable.
+        ValueError: no integers, or the number of scales is neither 1 nor the number of rows, or
+            one of them is not usable.
     """
+    if values.dtype.kind != "i" or values.ndim == 0:
+        raise ValueError("a scale that goes with something else than rows of integers")
     factors = np.asarray(scale, np.float32).reshape(-1)
     if factors.size not in (1, values.shape[0]):
         raise ValueError(f"{factors.size} scales for {values.shape[0]} rows")
