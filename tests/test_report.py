@@ -11,6 +11,7 @@ import subprocess
 import sys
 import wave
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -633,6 +634,16 @@ def test_a_step_is_certain_only_if_its_interval_excludes_zero(
     assert step.verdict == verdict
     assert "certain" in step.text
     assert ("no certain" in step.text) == (verdict == "unclear")
+
+
+def test_advice_prefers_the_arm_that_asks_for_less(built: tuple[Report, Path]) -> None:
+    def said(low: float, high: float) -> str | None:
+        against_base = replace(_comparison(low, high), b="lora+bias")
+        part = built[0].primary
+        return words.advice(replace(part, scores=replace(part.scores, comparisons=(against_base,))))
+
+    assert said(-0.4, -0.2) == "“fine-tuned and told the context” has the lowest error rate."
+    assert "“as it comes” asks for less" in str(said(-0.1, 0.1))
 
 
 def test_the_answer_names_the_forgetting_check_and_the_cost(built: tuple[Report, Path]) -> None:

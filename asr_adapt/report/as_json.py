@@ -16,8 +16,8 @@ from asr_adapt.report.tables import compared, confused, dropped, term_rows
 from asr_adapt.score import ArmScore, Comparison
 
 SCHEMA_VERSION = 1
-MOST_TERMS = 100
-MOST_CONFUSIONS = 30
+MOST_TERMS = 50
+MOST_CONFUSIONS = 20
 
 
 def report_to_json(report: Report) -> dict[str, Any]:

@@ -95,10 +95,10 @@ def _paint_arm(axes: Axes, row: int, arm: ArmPoint) -> None:
     colour = ARM_COLOURS.get(arm.name, OTHER_COLOUR)
     wer = 100 * arm.wer
     if arm.low is not None and arm.high is not None:
-        axes.plot(
-            [100 * arm.low, 100 * arm.high], [row, row], color=colour, linewidth=5, alpha=0.45
-        )
-    axes.plot([wer], [row], marker=ARM_MARKERS.get(arm.name, "o"), color=colour, markersize=9)
+        bounds = [100 * arm.low, 100 * arm.high]
+        axes.plot(bounds, [row, row], color=colour, linewidth=5, alpha=0.45, clip_on=False)
+    marker = ARM_MARKERS.get(arm.name, "o")
+    axes.plot([wer], [row], marker=marker, color=colour, markersize=9, clip_on=False)
     axes.annotate(
         f"{wer:.1f} %", (wer, row), xytext=(0, 9), textcoords="offset points", ha="center"
     )

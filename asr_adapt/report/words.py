@@ -145,7 +145,7 @@ def lead(report: Report) -> str:
     first, *others = part.rated
     text = (
         f"On {part.entry.title} ({size_words(part)}), the model {plain(first.arm)} makes "
-        f"{_per_hundred(first)} errors per 100 words{_range(first)}"
+        f"{_per_hundred(first)} errors per 100 words{_range(first).replace('(', '(95 % interval ')}"
     )
     if not others:
         return text + "."
@@ -204,6 +204,9 @@ def advice(part: SetReport) -> str | None:
     best = part.best
     if best is None or len(part.rated) < 2:
         return None
+    cheapest = min(part.rated, key=lambda each: effort(each.arm))
+    if best.arm == cheapest.arm:
+        return f"No arm has a lower error rate than “{plain(best.arm)}” on this test set."
     for arm in sorted(part.rated, key=lambda each: effort(each.arm)):
         if effort(arm.arm) >= effort(best.arm):
             break
