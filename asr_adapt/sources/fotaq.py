@@ -47,7 +47,7 @@ CAST: Mapping[str, str] = {
     **dict.fromkeys(("mary-lou", "witch doctor"), "reagan"),
     "bob": "coleman",
 }
-"""Character to voice artist, after the credits in the game's data (``CREDIT1.CRD`` in ``queen.1c``).
+"""Character to voice artist, after the credits in the data file (``CREDIT1.CRD``).
 
 Where the credits name two or three for one part, they stand on the same side of the split.
 """
