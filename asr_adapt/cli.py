@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from asr_adapt.audio import LongPolicy
     from asr_adapt.own_data import ReadingRules
     from asr_adapt.progress import ProgressDisplay
-    from asr_adapt.report import Report
+    from asr_adapt.report.results import Report
     from asr_adapt.stopping import StopRequest
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -245,8 +245,8 @@ def eval_command(
     """Decode DATA with every arm that applies, and compare.
 
     DATA is a CSV or TSV with columns audio and text (speaker, context if you have them), a
-    manifest, or a folder of audio with one .txt each. Without context and --bias there are no +bias arms;
-    without --adapter no lora arms.
+    manifest, or a folder of audio with one .txt each. Without context and --bias there are no
+    +bias arms; without --adapter no lora arms.
 
     \b
     asr-adapt eval calls.csv --model whisper-base --bias ships.txt --out runs/ships
@@ -256,7 +256,7 @@ def eval_command(
         from asr_adapt.bias import read_bias_list
         from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate
         from asr_adapt.own_data import read_checked, refuse_leaks, select_for_test
-        from asr_adapt.report import build_report
+        from asr_adapt.report.build import build_report
         from asr_adapt.settings import DecodeSettings, PromptSettings
         from asr_adapt.splits import Fingerprint, check_against
         from asr_adapt.text import get_normaliser
@@ -471,7 +471,7 @@ def report(runs: tuple[Path, ...], out: Path, seed: int) -> None:
     \b
     asr-adapt report runs/base runs/calls --out reports/both
     """
-    from asr_adapt.report import build_report
+    from asr_adapt.report.build import build_report
 
     show(build_report(list(runs), out, seed=seed), out)
 
@@ -485,7 +485,7 @@ def score(run: Path, seed: int) -> None:
     \b
     asr-adapt score runs/calls
     """
-    from asr_adapt.report import build_report
+    from asr_adapt.report.build import build_report
 
     show(build_report([run], run, seed=seed), run)
 

@@ -44,11 +44,13 @@ class DataConfig:
         train: labelled speech of the domain.
         dev: speech to choose the best step with; never test speech.
         general: speech from outside the domain, mixed in so that it is not forgotten.
+        unseen_phrases: refuse a context phrase of the test sets that is spoken in training.
     """
 
     train: str
     dev: str
     general: str | None = None
+    unseen_phrases: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,9 @@ class RecipeConfig:
         size: ``demo`` or ``full``.
         seed: of data, training and intervals.
         device: ``auto``, ``cpu`` or ``cuda``.
-        data: manifests to train on.
-        prepare: scripts that make the data.
         test: test sets, the domain's first.
+        data: manifests to train on; without them only the base model is tested.
+        prepare: scripts that make the data.
         train: training settings.
         prompts: how phrases become a prompt.
         decode: decoding settings.
@@ -94,8 +96,8 @@ class RecipeConfig:
     name: str
     title: str
     model: str
-    data: DataConfig
     test: tuple[TestConfig, ...]
+    data: DataConfig | None = None
     prepare: tuple[PrepareConfig, ...] = ()
     normaliser: str = "spoken-en"
     size: str = "demo"

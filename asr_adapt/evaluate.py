@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from asr_adapt.adapter import AdapterCard, read_card, weight_file
+from asr_adapt.audio import apply_long_policy
 from asr_adapt.bias import prompts_for
 from asr_adapt.decode import SPARE_TOKENS, TOKENS_PER_S, ArmPlan, decode_arms
 from asr_adapt.environment import describe_machine, package_versions, source_commit
 from asr_adapt.errors import UsageError
-from asr_adapt.hypotheses import HypothesisLog
+from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.manifest import write_manifest
 from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
-from asr_adapt.records import ARMS, BiasList, Utterance
+from asr_adapt.records import ARMS, BiasList, Hypothesis, Utterance
 from asr_adapt.settings import DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.weights import ResolvedWeights
@@ -127,14 +128,19 @@ def decode_weights(
 ) -> None:
     """Decode all sets with the arms of one set of weights."""
     for test in job.sets:
-        plans = [
-            arm_plan(arm, test, model, job.bias_list, prompts) for arm in arms_for(test, job, arms)
-        ]
-        if plans:
-            log = HypothesisLog(set_folder(run_dir, test.name) / "hypotheses.jsonl")
-            title = f"{test.name}: {', '.join(p.name for p in plans)}"
-            progress = progress_for(title)
-            decode_arms(model, test.utterances, plans, job.decode, log, stop, progress)
+        names = arms_for(test, job, arms)
+        if not names:
+            continue
+        folder = set_folder(run_dir, test.name)
+        log = HypothesisLog(folder / "hypotheses.jsonl")
+        pieces, _ = apply_long_policy(list(test.utterances), "split")
+        whole = len(pieces) == len(test.utterances)
+        piece_log = log if whole else HypothesisLog(folder / "pieces.jsonl")
+        plans = [arm_plan(name, test, pieces, model, job.bias_list, prompts) for name in names]
+        progress = progress_for(f"{test.name}: {', '.join(names)}")
+        decode_arms(model, pieces, plans, job.decode, piece_log, stop, progress)
+        if not whole:
+            log.append(join_pieces(pieces, read_hypotheses(piece_log.path)))
 
 
 def arms_for(test: TestSet, job: EvaluationJob, arms: Sequence[str]) -> list[str]:
@@ -151,6 +157,7 @@ def told_list(test: TestSet, bias_list: BiasList | None) -> BiasList | None:
 def arm_plan(
     arm: str,
     test: TestSet,
+    pieces: Sequence[Utterance],
     model: SpeechModel,
     bias_list: BiasList | None,
     prompts: PromptSettings,
@@ -159,7 +166,39 @@ def arm_plan(
     if not arm.endswith("+bias"):
         return ArmPlan(arm)
     shared = told_list(test, bias_list)
-    return ArmPlan(arm, prompts_for(test.utterances, model.tokenize, shared, prompts))
+    return ArmPlan(arm, prompts_for(pieces, model.tokenize, shared, prompts))
+
+
+def join_pieces(pieces: Sequence[Utterance], rows: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Join the hypotheses of an utterance's pieces, in order; one failed piece fails it.
+
+    Args:
+        pieces: what was decoded; a piece of a long utterance is tagged ``piece_of``.
+        rows: their hypotheses, every arm.
+    """
+    found = {(row.utterance_id, row.arm): row for row in rows}
+    parts: dict[tuple[str, str], list[Hypothesis]] = {}
+    for arm in dict.fromkeys(row.arm for row in rows):
+        for u in pieces:
+            whole = u.tags.get("piece_of", u.utterance_id)
+            parts.setdefault((whole, arm), []).append(found[u.utterance_id, arm])
+    return [joined(uid, arm, group) for (uid, arm), group in parts.items()]
+
+
+def joined(utterance_id: str, arm: str, parts: Sequence[Hypothesis]) -> Hypothesis:
+    """Join the hypotheses of one utterance and arm."""
+    scores = [p.avg_logprob for p in parts if p.avg_logprob is not None]
+    return Hypothesis(
+        utterance_id=utterance_id,
+        arm=arm,
+        text=" ".join(p.text for p in parts if p.text),
+        prompt=parts[0].prompt,
+        dropped_phrases=parts[0].dropped_phrases,
+        avg_logprob=sum(scores) / len(scores) if scores else None,
+        decode_s=sum(p.decode_s for p in parts),
+        flags=tuple(dict.fromkeys(flag for p in parts for flag in p.flags)),
+        error=next((p.error for p in parts if p.error), None),
+    )
 
 
 def set_folder(run_dir: Path, name: str) -> Path:
@@ -183,7 +222,9 @@ def open_run(
         check_same_run(run_dir, json.loads(path.read_text(encoding="utf-8")), record)
         return
     for test in job.sets:
-        write_manifest(set_folder(run_dir, test.name) / "manifest.jsonl", test.utterances)
+        folder = set_folder(run_dir, test.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_manifest(folder / "manifest.jsonl", test.utterances)
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     path.write_text(text, encoding="utf-8")
 

@@ -105,7 +105,8 @@ def read_checked(path: Path, rules: ReadingRules, display: ProgressDisplay) -> C
         progress=display.start(f"reading {path.name}"),
     )
     rows = imported.usable(rules.max_bad)
-    kept, skipped = apply_long_policy(rows, rules.long)
+    # Long utterances that are to be split stay whole here: evaluation decodes them in pieces.
+    kept, skipped = (rows, []) if rules.long == "split" else apply_long_policy(rows, rules.long)
     excluded = [{"id": str(row.where), "reason": row.reason} for row in imported.skipped]
     excluded += [{"id": u.utterance_id, "reason": "longer than 30 s, skipped"} for u in skipped]
     room = max(0, rules.max_bad - len(imported.skipped))
@@ -130,6 +131,7 @@ def training_data(
     labelled = [u for u in data.utterances if u.reference is not None]
     if len(labelled) < len(data.utterances):
         notice(f"{len(data.utterances) - len(labelled)} utterances without text are not trained on")
+    apply_long_policy(labelled, "error")
     marked = select_split(labelled, "dev")
     rest = [u for u in labelled if u.tags.get("split") not in ("dev", "test")]
     if dev is not None:

@@ -17,7 +17,8 @@ from asr_adapt.model import load_base, pick_device
 from asr_adapt.own_data import check_sounds
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import Utterance
-from asr_adapt.report import Report, build_report
+from asr_adapt.report.build import build_report
+from asr_adapt.report.results import Report
 from asr_adapt.splits import check_leaks
 from asr_adapt.stopping import StopRequest
 from asr_adapt.train import TrainJob, TrainStatus, finetune
@@ -54,10 +55,11 @@ def run_recipe(
     """
     prepare_data(config, data_dir, stop, display)
     data = load_recipe_data(config, data_dir, display)
-    leak_check = check_recipe_leaks(data)
+    leak_check = check_recipe_leaks(config, data)
     weights = resolve_weights(model_name(config, data_dir))
-    adapter_dir = out_dir / "adapter"
-    train_adapter(config, data, weights, adapter_dir, command, stop, display)
+    adapter_dir = out_dir / "adapter" if data.train else None
+    if adapter_dir:
+        train_adapter(config, data, weights, adapter_dir, command, stop, display)
     job = evaluation_job(config, data, weights, adapter_dir, command, leak_check)
     resume = (out_dir / "run.json").exists()
     evaluate(job, out_dir, resume=resume, stop=stop, progress_for=display.start)
@@ -102,16 +104,22 @@ def load_recipe_data(config: RecipeConfig, data_dir: Path, display: ProgressDisp
             raise DataError(f"{path}: no utterance in it")
         return rows
 
-    general = read(config.data.general) if config.data.general else []
     tests = [TestSet(t.name, t.role, t.title, read(t.manifest)) for t in config.test]
+    if config.data is None:
+        return RecipeData((), (), tests)
+    general = read(config.data.general) if config.data.general else []
     return RecipeData([*read(config.data.train), *general], read(config.data.dev), tests)
 
 
-def check_recipe_leaks(data: RecipeData) -> str:
-    """Refuse a test speaker, recording or phrase in training; return what was checked, in words."""
+def check_recipe_leaks(config: RecipeConfig, data: RecipeData) -> str:
+    """Refuse test material in training; return what was checked, in words."""
+    if config.data is None:
+        return "nothing was trained"
+    phrases = config.data.unseen_phrases
     for test in data.tests:
-        check_leaks([*data.train, *data.dev], test.utterances)
-    return "no test speaker, recording or context phrase is in the training or dev data"
+        check_leaks([*data.train, *data.dev], test.utterances, phrase_groups=phrases)
+    checked = "speaker, recording or context phrase" if phrases else "speaker or recording"
+    return f"no test {checked} is in the training or dev data"
 
 
 def model_name(config: RecipeConfig, data_dir: Path) -> str:
@@ -176,7 +184,7 @@ def evaluation_job(
     config: RecipeConfig,
     data: RecipeData,
     weights: ResolvedWeights,
-    adapter_dir: Path,
+    adapter_dir: Path | None,
     command: Sequence[str],
     leak_check: str,
 ) -> EvaluationJob:

@@ -20,6 +20,7 @@ from transformers import (
     WhisperForConditionalGeneration,
     WhisperTokenizer,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from asr_adapt.manifest import write_manifest
 from asr_adapt.records import Utterance
@@ -120,6 +121,7 @@ def write_model(folder: Path, seed: int) -> None:
         no_timestamps_token_id=ids("<|notimestamps|>"),
         begin_suppress_tokens=[end],
     )
+    disable_progress_bar()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     WhisperFeatureExtractor().save_pretrained(folder)

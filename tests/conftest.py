@@ -1,0 +1,54 @@
+"""What tests share: a tiny random Whisper with its tones, made once, and a way to run the program."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+RunProgram = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def load_script(path: Path) -> ModuleType:
+    """Import a script that is in no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy recipe's data: tones, manifests and a tiny random Whisper."""
+    folder = tmp_path_factory.mktemp("toy")
+    load_script(ROOT / "recipes" / "toy" / "prepare.py").prepare(folder, "demo", 1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_program() -> RunProgram:
+    """Run ``asr-adapt`` as a user would, in a process of its own."""
+
+    def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "asr_adapt", *map(str, arguments)],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"},
+        )
+
+    return run
