@@ -93,6 +93,12 @@ _reading_columns = options(
         help="Leave out at most so many rows that cannot be used; more end with exit code 3.",
     ),
     click.option(
+        "--hub-split",
+        default="train",
+        show_default=True,
+        help="Split to read if DATA is a data set of the Hugging Face hub.",
+    ),
+    click.option(
         "--long",
         "long_policy",
         type=click.Choice(["error", "skip", "split"]),
@@ -116,6 +122,7 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
         language: str,
         allow_outside: bool,
         max_bad: int,
+        hub_split: str,
         long_policy: LongPolicy,
         **others: Any,
     ) -> None:
@@ -125,7 +132,7 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
         columns = ColumnNames(
             audio=audio_column, text=text_column, speaker=speaker_column, context=context_column
         )
-        rules = ReadingRules(columns, language, allow_outside, max_bad, long_policy)
+        rules = ReadingRules(columns, language, allow_outside, max_bad, long_policy, hub_split)
         command(*args, rules=rules, **others)
 
     return _reading_columns(with_rules)

@@ -22,7 +22,7 @@ def read_hypotheses(path: Path) -> list[Hypothesis]:
     """
     rows: list[Hypothesis] = []
     seen: set[tuple[str, str]] = set()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         try:
             row = Hypothesis.from_json(json.loads(line))
         except (ValueError, TypeError, AttributeError) as error:
@@ -33,6 +33,11 @@ def read_hypotheses(path: Path) -> list[Hypothesis]:
         seen.add(key)
         rows.append(row)
     return rows
+
+
+def _lines(path: Path) -> list[str]:
+    # Not splitlines(): a text may hold U+2028 and the like, which end no row.
+    return [line for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 class HypothesisLog:

@@ -6,6 +6,7 @@ on with the untouched base model (https://github.com/huggingface/peft/issues/211
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils import set_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import nn
@@ -119,8 +120,16 @@ def with_new_lora(model: SpeechModel, settings: LoraSettings, seed: int) -> Spee
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = get_peft_model(model.whisper, config)
+        network = put_lora(model.whisper, config)
     return replace(model, network=network)
+
+
+def put_lora(whisper: WhisperForConditionalGeneration, config: LoraConfig) -> PeftModel:
+    """Put LoRA layers on a Whisper, in place."""
+    with warnings.catch_warnings():
+        # peft 0.21 asks for an attribute that transformers 5.23 deprecates.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        return get_peft_model(whisper, config)
 
 
 def with_adapter(model: SpeechModel, folder: Path) -> SpeechModel:
@@ -148,7 +157,7 @@ def _merged(whisper: WhisperForConditionalGeneration, folder: Path, strength: fl
     device = next(whisper.parameters()).device
     config = LoraConfig.from_pretrained(folder)
     config.inference_mode = True
-    network = get_peft_model(whisper, config)
+    network = put_lora(whisper, config)
     tensors = load_file(folder / "adapter_model.safetensors", device=str(device))
     _check_lora_tensors(network, tensors, folder)
     set_peft_model_state_dict(network, tensors)

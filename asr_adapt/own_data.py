@@ -5,6 +5,7 @@ Needs no torch. What cannot be used is listed with its reason; more of it than a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +13,17 @@ from pathlib import Path
 from asr_adapt.audio import LongPolicy, apply_long_policy, estimate_snr_db, load_audio
 from asr_adapt.errors import AudioError, DataError, LeakError
 from asr_adapt.importers.columns import ColumnNames
-from asr_adapt.manifest import load_data, select_split, write_manifest
+from asr_adapt.manifest import (
+    ImportedData,
+    load_data,
+    load_hub_data,
+    select_split,
+    write_manifest,
+)
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import Utterance
 from asr_adapt.splits import split_by_speaker
+from asr_adapt.weight_cache import cache_root
 
 DEV_SHARE = 0.1
 Notice = Callable[[str], None]
@@ -32,6 +40,7 @@ class ReadingRules:
         allow_outside: whether audio may lie outside the folder of the file that names it.
         max_bad: at most so many rows may be left out; more stop the program.
         long: what is done about utterances over 30 s: ``error``, ``skip`` or ``split``.
+        hub_split: the split that is read of a data set of the hub.
     """
 
     columns: ColumnNames
@@ -39,6 +48,7 @@ class ReadingRules:
     allow_outside: bool = False
     max_bad: int = 0
     long: LongPolicy = "error"
+    hub_split: str = "train"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +101,36 @@ def check_sounds(
     return kept, excluded
 
 
+def import_data(path: Path, rules: ReadingRules, display: ProgressDisplay) -> ImportedData:
+    """Read a file or folder, or a data set of the hub where there is no such file."""
+    progress = display.start(f"reading {path.name}")
+    hub_id = not path.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)) is not None
+    if not hub_id and path.suffix != ".parquet":
+        return load_data(
+            path,
+            allow_outside=rules.allow_outside,
+            columns=rules.columns,
+            language=rules.language,
+            progress=progress,
+        )
+    audio_dir = cache_root() / "audio" / re.sub(r"[^\w.-]", "_", str(path))
+    return load_hub_data(
+        str(path),
+        rules.hub_split,
+        audio_dir,
+        columns=rules.columns,
+        language=rules.language,
+        progress=progress,
+    )
+
+
 def read_checked(path: Path, rules: ReadingRules, display: ProgressDisplay) -> CheckedData:
     """Read data of any known format and load every sound once.
 
     Raises:
         DataError: more rows than ``rules.max_bad`` cannot be used, or none can.
     """
-    imported = load_data(
-        path,
-        allow_outside=rules.allow_outside,
-        columns=rules.columns,
-        language=rules.language,
-        progress=display.start(f"reading {path.name}"),
-    )
+    imported = import_data(path, rules, display)
     rows = imported.usable(rules.max_bad)
     # Long utterances that are to be split stay whole here: evaluation decodes them in pieces.
     kept, skipped = (rows, []) if rules.long == "split" else apply_long_policy(rows, rules.long)
