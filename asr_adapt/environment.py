@@ -46,7 +46,12 @@ def _processor_name() -> str:
 
 
 def source_commit() -> str | None:
-    """Return the git commit of the code that runs, ``-dirty`` if changed; None outside git."""
+    """Return the git commit of the code that runs, ``-dirty`` if changed; None if unknown.
+
+    ``ASR_ADAPT_COMMIT`` names it for copies without their git history.
+    """
+    if named := os.environ.get("ASR_ADAPT_COMMIT"):
+        return named
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None
