@@ -181,9 +181,12 @@ def _check_last_frame(
     sound: soundfile.SoundFile, frames: int, path: Path, utterance_id: str | None
 ) -> None:
     """Refuse compressed files whose last frames are missing."""
+    last = max(0, frames - 1 - _slack_frames(sound.samplerate))
+    # A decoder that starts in the middle of an mp3 complains on stderr: give it a run-up.
+    lead = min(last, MP3_LEAD_FRAMES if sound.format == "MP3" else 0)
     try:
-        sound.seek(max(0, frames - 1 - _slack_frames(sound.samplerate)))
-        there = len(sound.read(1)) == 1
+        sound.seek(last - lead)
+        there = len(sound.read(lead + 1)) == lead + 1
     except (soundfile.LibsndfileError, RuntimeError):
         there = False
     if not there:

@@ -48,7 +48,9 @@ def main() -> None:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("error: stopped; the same command with --resume goes on", err=True)
+        click.echo(
+            "error: stopped; start it again to go on (eval, finetune: with --resume)", err=True
+        )
         sys.exit(75)
 
 

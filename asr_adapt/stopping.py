@@ -25,7 +25,10 @@ class StopRequest:
     def check(self) -> None:
         """Raise `Stopped` if a stop was asked for."""
         if self.signal_name:
-            raise Stopped(f"stopped by {self.signal_name}; the same command with --resume goes on")
+            raise Stopped(
+                f"stopped by {self.signal_name}; start it again to go on "
+                "(eval, finetune: with --resume)"
+            )
 
 
 @contextmanager
