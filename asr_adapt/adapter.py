@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_adapt.errors import DataError
+from asr_adapt.files import write_whole
 from asr_adapt.window import Window
 
 CARD_NAME = "asr_adapt.json"
@@ -101,7 +102,7 @@ def file_sha256(path: Path) -> str:
 def write_card(folder: Path, card: AdapterCard) -> None:
     """Write the card into an adapter folder."""
     text = json.dumps(asdict(card), indent=1, sort_keys=True, ensure_ascii=False)
-    (folder / CARD_NAME).write_text(text + "\n", encoding="utf-8")
+    write_whole(folder / CARD_NAME, text + "\n")
 
 
 def read_card(folder: Path) -> AdapterCard:

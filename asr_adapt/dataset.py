@@ -29,7 +29,7 @@ from asr_adapt.errors import DataError
 from asr_adapt.model import MAX_DECODER_TOKENS, SpeechModel, mel_features, prompted_start
 from asr_adapt.records import Utterance
 from asr_adapt.settings import Augmentation, PromptMix, PromptSettings
-from asr_adapt.window import SAMPLES_PER_FRAME, Window, length_bucket
+from asr_adapt.window import MAX_FRAMES, SAMPLES_PER_FRAME, Window, length_bucket
 
 IGNORED_LABEL = -100
 BUCKET_POOL = 16  # batches sorted by length together: long enough to fill, short enough to shuffle
@@ -165,7 +165,7 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
             return self.window.frames(longest_s)
         slack = self.window.slack_frames
         drawn = int(rng.integers(slack // 2, 2 * slack + 1))
-        return Window(drawn).frames(longest_s)
+        return Window(min(drawn, MAX_FRAMES - 1)).frames(longest_s)
 
     def _tokens(
         self, utterance: Utterance, rng: np.random.Generator

@@ -182,7 +182,9 @@ class TrainSettings:
     @property
     def rate(self) -> float:
         """The learning rate, by method where none is set."""
-        return self.learning_rate or DEFAULT_LEARNING_RATES[self.method]
+        if self.learning_rate is None:
+            return DEFAULT_LEARNING_RATES[self.method]
+        return self.learning_rate
 
 
 @dataclass(frozen=True, slots=True)

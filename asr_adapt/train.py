@@ -7,6 +7,7 @@ comes here.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
@@ -32,6 +33,7 @@ from asr_adapt.adapter import AdapterCard, file_sha256, weight_file, write_card
 from asr_adapt.alignment import score_words
 from asr_adapt.bias import prompts_for
 from asr_adapt.dataset import (
+    IGNORED_LABEL,
     TrainingBatches,
     check_references,
     label_minutes,
@@ -41,8 +43,9 @@ from asr_adapt.dataset import (
 from asr_adapt.decode import ArmPlan, decode_arms
 from asr_adapt.environment import package_versions
 from asr_adapt.errors import DataError, EnvironmentProblem, Stopped, UsageError
+from asr_adapt.files import write_whole
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
-from asr_adapt.model import SpeechModel, encode, with_new_lora
+from asr_adapt.model import SpeechModel, autocast, encode, with_new_lora
 from asr_adapt.records import Utterance
 from asr_adapt.settings import DecodeSettings, PromptSettings, TrainSettings
 from asr_adapt.splits import fingerprint
@@ -150,11 +153,10 @@ def prepare_work(
             raise UsageError(
                 f"{work.parent}: holds an unfinished run; use --resume or another --out"
             )
-        work.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(identity))
-        return None
-    if not path.exists():
-        raise UsageError(f"{work.parent}: nothing to resume there; leave --resume away")
+        return begin_work(path, identity)
+    if not path.exists():  # stopped before anything was written, perhaps
+        notice(f"{work.parent}: no unfinished run there; starts at step 0")
+        return begin_work(path, identity)
     if json.loads(path.read_text()) != identity:
         raise UsageError(
             f"{work.parent}: the unfinished run there has other data or settings; "
@@ -167,6 +169,12 @@ def prepare_work(
     return checkpoint
 
 
+def begin_work(path: Path, identity: dict[str, Any]) -> None:
+    """Create the work folder and note what it is for."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(identity))
+
+
 def job_identity(job: TrainJob, base: SpeechModel) -> dict[str, Any]:
     """Return what must be the same for a run to be resumed, as JSON."""
     identity = {
@@ -175,10 +183,16 @@ def job_identity(job: TrainJob, base: SpeechModel) -> dict[str, Any]:
         "normaliser": job.normaliser,
         "seed": job.seed,
         "base_sha256": base.sha256,
-        "train": [u.utterance_id for u in job.train],
-        "dev": [u.utterance_id for u in job.dev],
+        "train": data_digest(job.train),
+        "dev": data_digest(job.dev),
     }
     return dict(json.loads(json.dumps(identity)))
+
+
+def data_digest(utterances: Sequence[Utterance]) -> str:
+    """Return a checksum of what training sees of the utterances, wherever their files lie."""
+    rows = [replace(u, audio_path=Path(u.audio_path.name)).to_json() for u in utterances]
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
 def trainable(base: SpeechModel, job: TrainJob) -> SpeechModel:
@@ -191,16 +205,21 @@ def trainable(base: SpeechModel, job: TrainJob) -> SpeechModel:
     return replace(base, window=window)
 
 
-def training_loss(model: SpeechModel, network: nn.Module, batch: dict[str, torch.Tensor]) -> Any:
-    """Return the mean cross-entropy of a batch's text tokens."""
-    hidden = encode(model.whisper, batch["input_features"])
-    output = network(
-        encoder_outputs=(hidden,),
-        decoder_input_ids=batch["decoder_input_ids"],
-        labels=batch["labels"],
+def training_loss(model: SpeechModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Return the mean cross-entropy of a batch's text tokens.
+
+    Logits are computed where there is a label only: most tokens are prompt, and the vocabulary is
+    most of the decoder's work.
+    """
+    whisper = model.whisper
+    states = whisper.model.decoder(
+        input_ids=batch["decoder_input_ids"],
+        encoder_hidden_states=encode(whisper, batch["input_features"]),
         use_cache=False,
-    )
-    return output.loss
+    ).last_hidden_state
+    labelled = batch["labels"] != IGNORED_LABEL
+    logits = whisper.proj_out(states[labelled])
+    return nn.functional.cross_entropy(logits.float(), batch["labels"][labelled])
 
 
 class AdaptTrainer(Trainer):  # type: ignore[misc]
@@ -219,7 +238,8 @@ class AdaptTrainer(Trainer):  # type: ignore[misc]
         num_items_in_batch: Any = None,
     ) -> Any:
         """Compute the loss on the trimmed window."""
-        return training_loss(self.speech_model, model, inputs)
+        with autocast(self.args.device):  # accelerate's wraps forward, which we do not call
+            return training_loss(self.speech_model, inputs)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
@@ -251,6 +271,9 @@ def build_trainer(
         callbacks=list(callbacks),
     )
     trainer.remove_callback(PrinterCallback)
+    if trainer.args.world_size > 1:
+        # Our loss calls parts of the network, which would not sum gradients over processes.
+        raise EnvironmentProblem("training runs in one process; start it without torchrun")
     return trainer
 
 
@@ -365,11 +388,13 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         """Measure the step that was just saved, if it is an evaluation step."""
         self._measure(state.global_step, args.save_steps, state.max_steps)
+        if self.stop.signal_name:  # no step further: this one may still have to be measured
+            control.should_training_stop = True
 
     def _drop_after(self, step: int) -> None:
         """Forget candidates of steps that a resumed run will take again."""
         kept = [row for row in self.results() if row["step"] <= step]
-        self.log.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        write_whole(self.log, "".join(json.dumps(row) + "\n" for row in kept))
 
     def _measure(self, step: int, every: float, last: int) -> None:
         due = step > 0 and (step % int(every) == 0 or step == last)
@@ -482,7 +507,7 @@ def add_seconds(work: Path, seconds: float) -> None:
     """Add up training time over interruptions."""
     path = work / "seconds.json"
     before = json.loads(path.read_text()) if path.exists() else 0.0
-    path.write_text(json.dumps(before + seconds))
+    write_whole(path, json.dumps(before + seconds))
 
 
 def make_card(
@@ -512,15 +537,18 @@ def make_card(
         ),
         trained_on=fingerprint([*job.train, *job.dev]).to_json(),
         phrases=phrases_said(job.train),
-        settings=asdict(job.settings),
+        settings=json.loads(json.dumps(asdict(job.settings))),
         versions=package_versions(),
         command=tuple(job.command),
     )
 
 
 def publish(candidate: Path, out_dir: Path, card: AdapterCard) -> None:
-    """Move the chosen weights into place; the card goes last, so a folder with one is whole."""
+    """Copy the chosen weights into place; the card goes last, so a folder with one is whole.
+
+    Copied, not moved: a run that is killed here finds its candidate again.
+    """
     for path in sorted(candidate.iterdir()):
         if path.name != "dev.jsonl":
-            path.replace(out_dir / path.name)
+            shutil.copyfile(path, out_dir / path.name)
     write_card(out_dir, card)

@@ -1,0 +1,315 @@
+"""Training: it learns, chooses by dev WER, and a stopped run ends like an unbroken one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from asr_adapt import train as training
+from asr_adapt.adapter import AdapterCard, read_card
+from asr_adapt.dataset import plan_batches
+from asr_adapt.errors import DataError, Stopped, UsageError
+from asr_adapt.model import encode
+from asr_adapt.records import Hypothesis, Utterance
+from asr_adapt.settings import TrainSettings
+from asr_adapt.stopping import StopRequest
+from asr_adapt.train import TrainJob, TrainStatus
+from tests.toys import toy_base, toy_job, train_toy, with_settings
+
+METHODS = ("lora", "full")
+STEPS = 8  # of toy_job; it evaluates at steps 4 and 8
+
+
+@pytest.fixture(scope="module")
+def unbroken(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, AdapterCard]:
+    """The adapter of each method, trained without a stop."""
+    root = tmp_path_factory.mktemp("unbroken")
+    return {method: train_toy(toy, toy_job(toy, method), root / method) for method in METHODS}
+
+
+def stop_at(step: int, stop: StopRequest) -> Callable[[TrainStatus], None]:
+    """Return an observer that asks for a stop after ``step``, as a signal would."""
+
+    def observe(status: TrainStatus) -> None:
+        if status.step == step:
+            stop.signal_name = "SIGTERM"
+
+    return observe
+
+
+def stopped_at(step: int, toy: Path, job: TrainJob, out: Path) -> None:
+    """Train until a stop after ``step``."""
+    stop = StopRequest()
+    with pytest.raises(Stopped):
+        train_toy(toy, job, out, stop=stop, observer=stop_at(step, stop))
+
+
+def test_training_lowers_the_loss(toy: Path, tmp_path: Path) -> None:
+    settings = TrainSettings(method="full", epochs=8, learning_rate=3e-3, evaluations=1)
+    card = train_toy(toy, with_settings(toy_job(toy), settings), tmp_path / "out")
+    losses = [row["loss"] for row in card.training_curve]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_same_job_gives_the_same_weights(
+    method: str, toy: Path, tmp_path: Path, unbroken: dict[str, AdapterCard]
+) -> None:
+    again = train_toy(toy, toy_job(toy, method), tmp_path / "again")
+    assert again.weights_sha256 == unbroken[method].weights_sha256
+    assert again.dev_wer == unbroken[method].dev_wer
+    other = train_toy(toy, replace(toy_job(toy, method), seed=2), tmp_path / "other")
+    assert other.weights_sha256 != again.weights_sha256
+
+
+@pytest.mark.parametrize("step", [1, 4, 6])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_stopped_run_ends_like_an_unbroken_one(
+    method: str, step: int, toy: Path, tmp_path: Path, unbroken: dict[str, AdapterCard]
+) -> None:
+    job = toy_job(toy, method)
+    out = tmp_path / "out"
+    stopped_at(step, toy, job, out)
+    seen: list[int] = []
+    card = train_toy(toy, job, out, resume=True, observer=lambda s: seen.append(s.step))
+    assert seen == list(range(step + 1, STEPS + 1))  # not one step twice, none left out
+    assert card.weights_sha256 == unbroken[method].weights_sha256
+    assert card.dev_wer == unbroken[method].dev_wer
+    assert read_card(out) == card
+    assert not (out / "training").exists()
+
+
+def test_stops_can_follow_each_other(
+    toy: Path, tmp_path: Path, unbroken: dict[str, AdapterCard]
+) -> None:
+    job = toy_job(toy)
+    stopped_at(2, toy, job, tmp_path / "out")
+    for step in (3, 7):
+        stop = StopRequest()
+        with pytest.raises(Stopped):
+            train_toy(
+                toy, job, tmp_path / "out", resume=True, stop=stop, observer=stop_at(step, stop)
+            )
+    card = train_toy(toy, job, tmp_path / "out", resume=True)
+    assert card.weights_sha256 == unbroken["lora"].weights_sha256
+    assert card.dev_wer == unbroken["lora"].dev_wer
+
+
+@pytest.mark.parametrize("evaluation", [1, 2])
+def test_a_stop_while_dev_is_decoded_loses_no_candidate(
+    evaluation: int,
+    toy: Path,
+    tmp_path: Path,
+    unbroken: dict[str, AdapterCard],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stop = StopRequest()
+    calls = 0
+
+    def stopping(*arguments: Any, **named: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == evaluation:
+            stop.signal_name = "SIGINT"
+        decode(*arguments, **named)
+
+    decode = training.decode_arms
+    monkeypatch.setattr(training, "decode_arms", stopping)
+    with pytest.raises(Stopped):
+        train_toy(toy, toy_job(toy), tmp_path / "out", stop=stop)
+    card = train_toy(toy, toy_job(toy), tmp_path / "out", resume=True)
+    assert card.dev_wer == unbroken["lora"].dev_wer
+    assert card.weights_sha256 == unbroken["lora"].weights_sha256
+
+
+def test_a_run_killed_while_the_adapter_is_published_goes_on(
+    toy: Path,
+    tmp_path: Path,
+    unbroken: dict[str, AdapterCard],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "write_card", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train_toy(toy, toy_job(toy), tmp_path / "out")
+    card = train_toy(toy, toy_job(toy), tmp_path / "out", resume=True)
+    assert card.weights_sha256 == unbroken["lora"].weights_sha256
+
+
+def test_a_damaged_newest_checkpoint_costs_steps_and_nothing_else(
+    toy: Path, tmp_path: Path, unbroken: dict[str, AdapterCard]
+) -> None:
+    job, out = toy_job(toy), tmp_path / "out"
+    stopped_at(6, toy, job, out)
+    newest = max((out / "training" / "checkpoints").iterdir())
+    (newest / "optimizer.pt").write_bytes(b"")
+    card = train_toy(toy, job, out, resume=True)
+    assert card.weights_sha256 == unbroken["lora"].weights_sha256
+
+
+@pytest.mark.parametrize(
+    ("wers", "chosen"),
+    [((0.5, 0.4), 8), ((0.4, 0.5), 4), ((0.4, 0.4), 4)],
+    ids=["last", "first", "earliest of equals"],
+)
+def test_the_step_with_the_lowest_dev_wer_is_chosen(
+    wers: tuple[float, float],
+    chosen: int,
+    toy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = list(wers)
+    kept: dict[int, bytes] = {}
+
+    def measured(_model: object, _dev: object, _job: object, log: Path, _stop: object) -> float:
+        kept[int(log.parent.name.removeprefix("candidate-"))] = (
+            log.parent / "adapter_model.safetensors"
+        ).read_bytes()
+        return left.pop(0)
+
+    monkeypatch.setattr(training, "dev_wer", measured)
+    card = train_toy(toy, toy_job(toy), tmp_path / "out")
+    assert card.chosen_step == chosen
+    assert [row["wer"] for row in card.dev_wer] == list(wers)
+    assert (tmp_path / "out" / "adapter_model.safetensors").read_bytes() == kept[chosen]
+    assert kept[4] != kept[8]
+
+
+def test_dev_wer_pools_errors_over_both_prompt_conditions(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two words wrong without prompts, none with them: 1 of 4."""
+
+    def decode(_m: Any, dev: list[Utterance], arms: list[Any], _s: Any, log: Any, _: Any) -> None:
+        for arm in arms:
+            text = "ship tug" if arm.prompts else "ship mast"
+            log.append([Hypothesis(u.utterance_id, arm.name, text) for u in dev])
+
+    monkeypatch.setattr(training, "decode_arms", decode)
+    dev = [replace(u, reference="ship tug") for u in toy_job(toy).dev]
+    wer = training.dev_wer(toy_base(toy), dev, toy_job(toy), tmp_path / "dev.jsonl", StopRequest())
+    assert wer == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 2},
+        {"normaliser": "spoken-en"},
+        {"settings": TrainSettings(epochs=3)},
+        {"train": ()},
+    ],
+    ids=["seed", "normaliser", "epochs", "data"],
+)
+def test_another_job_is_not_resumed(change: dict[str, Any], toy: Path, tmp_path: Path) -> None:
+    job = toy_job(toy)
+    stopped_at(1, toy, job, tmp_path / "out")
+    if "train" in change:
+        change = {"train": [replace(u, reference="ship") for u in job.train]}
+    with pytest.raises(UsageError, match="other data or settings"):
+        train_toy(toy, replace(job, **change), tmp_path / "out", resume=True)
+
+
+def test_an_unfinished_run_is_not_overwritten(toy: Path, tmp_path: Path) -> None:
+    stopped_at(1, toy, toy_job(toy), tmp_path / "out")
+    before = sorted((p, p.stat().st_mtime_ns) for p in (tmp_path / "out").rglob("*"))
+    with pytest.raises(UsageError, match="--resume"):
+        train_toy(toy, toy_job(toy), tmp_path / "out")
+    assert before == sorted((p, p.stat().st_mtime_ns) for p in (tmp_path / "out").rglob("*"))
+
+
+def test_resuming_where_nothing_was_begun_begins(
+    toy: Path, tmp_path: Path, unbroken: dict[str, AdapterCard]
+) -> None:
+    """A signal may come before the first file is written; its message promises --resume."""
+    said: list[str] = []
+    card = training.finetune(
+        toy_base(toy),
+        toy_job(toy),
+        tmp_path / "out",
+        resume=True,
+        stop=StopRequest(),
+        notice=said.append,
+    )
+    assert card.weights_sha256 == unbroken["lora"].weights_sha256
+    assert any("step 0" in line for line in said)  # never silently
+
+
+def test_the_card_says_what_was_trained(
+    toy: Path, tmp_path: Path, unbroken: dict[str, AdapterCard]
+) -> None:
+    job, card = toy_job(toy), unbroken["lora"]
+    plans = plan_batches([u.duration_s for u in job.train], 4, 2, job.seed)
+    assert card.steps == len(plans) == STEPS
+    assert card.label_minutes == pytest.approx(sum(u.duration_s for u in job.train) / 60, abs=0.01)
+    assert card.base_sha256 == toy_base(toy).sha256
+    assert len(card.trained_on["speakers"]) == len({u.speaker for u in [*job.train, *job.dev]})
+    assert set(card.phrases) <= {p for u in job.train for p in u.context}
+    assert json.loads(json.dumps(dict(card.settings)))["epochs"] == 2
+
+
+@pytest.mark.parametrize("where", ["train", "dev"])
+def test_a_reference_whisper_cannot_hold_is_named(where: str, toy: Path, tmp_path: Path) -> None:
+    job = toy_job(toy)
+    rows = list(getattr(job, where))
+    rows[2] = replace(rows[2], reference="ship " * 100)  # the toy's tokens are bytes
+    bad = replace(job, **{where: rows})
+    with pytest.raises(DataError, match=rf"'{rows[2].utterance_id}'.*tokens long"):
+        train_toy(toy, bad, tmp_path / "out")
+    assert not (tmp_path / "out").exists()  # nothing to clear away before the next try
+
+
+def test_jobs_that_cannot_choose_a_step_are_refused(toy: Path, tmp_path: Path) -> None:
+    job = toy_job(toy)
+    with pytest.raises(DataError, match="no dev"):
+        train_toy(toy, replace(job, dev=()), tmp_path / "out")
+    silent = [replace(u, reference="") for u in job.dev]
+    with pytest.raises(DataError, match="no word"):
+        train_toy(toy, replace(job, dev=silent), tmp_path / "silent")
+    unknown = [replace(u, reference=None) for u in job.train]
+    with pytest.raises(DataError, match=unknown[0].utterance_id):
+        train_toy(toy, replace(job, train=unknown), tmp_path / "unlabelled")
+
+
+def test_the_whole_slack_range_trains(toy: Path, tmp_path: Path) -> None:
+    """Slack is drawn up to twice the setting; that must not leave the window's range."""
+    settings = replace(
+        toy_job(toy).settings, window_slack_frames=1400, epochs=1, evaluations=1, batch_size=2
+    )
+    job = replace(toy_job(toy), settings=settings, train=toy_job(toy).train[:8])
+    assert train_toy(toy, job, tmp_path / "out").window_slack_frames == 1400
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_loss_is_that_of_an_independent_computation(method: str, toy: Path) -> None:
+    job = toy_job(toy, method)
+    model = training.trainable(toy_base(toy), job)
+    model.network.eval()  # no dropout
+    plans = plan_batches([u.duration_s for u in job.train], 4, 2, job.seed)
+    batch = training.training_batches(model, job, plans)[0]
+    loss = float(training.training_loss(model, batch).detach())
+
+    whisper = model.whisper.double()
+    with torch.inference_mode():
+        hidden = encode(whisper, batch["input_features"].double())
+        total, count = 0.0, 0
+        for row in range(len(hidden)):
+            logits = whisper(
+                encoder_outputs=(hidden[row : row + 1],),
+                decoder_input_ids=batch["decoder_input_ids"][row : row + 1],
+            ).logits[0]
+            for place, label in enumerate(batch["labels"][row].tolist()):
+                if label != -100:
+                    total -= float(logits[place].log_softmax(-1)[label])
+                    count += 1
+    assert loss == pytest.approx(total / count, rel=1e-5)
