@@ -153,10 +153,12 @@ def prepare_work(
             raise UsageError(
                 f"{work.parent}: holds an unfinished run; use --resume or another --out"
             )
-        return begin_work(path, identity)
+        begin_work(path, identity)
+        return None
     if not path.exists():  # stopped before anything was written, perhaps
         notice(f"{work.parent}: no unfinished run there; starts at step 0")
-        return begin_work(path, identity)
+        begin_work(path, identity)
+        return None
     if json.loads(path.read_text()) != identity:
         raise UsageError(
             f"{work.parent}: the unfinished run there has other data or settings; "

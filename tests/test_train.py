@@ -14,6 +14,7 @@ import torch
 from asr_adapt import train as training
 from asr_adapt.adapter import AdapterCard, read_card
 from asr_adapt.dataset import plan_batches
+from asr_adapt.decode import decode_arms
 from asr_adapt.errors import DataError, Stopped, UsageError
 from asr_adapt.model import encode
 from asr_adapt.records import Hypothesis, Utterance
@@ -119,7 +120,7 @@ def test_a_stop_while_dev_is_decoded_loses_no_candidate(
             stop.signal_name = "SIGINT"
         decode(*arguments, **named)
 
-    decode = training.decode_arms
+    decode = decode_arms
     monkeypatch.setattr(training, "decode_arms", stopping)
     with pytest.raises(Stopped):
         train_toy(toy, toy_job(toy), tmp_path / "out", stop=stop)
@@ -263,7 +264,7 @@ def test_a_reference_whisper_cannot_hold_is_named(where: str, toy: Path, tmp_pat
     job = toy_job(toy)
     rows = list(getattr(job, where))
     rows[2] = replace(rows[2], reference="ship " * 100)  # the toy's tokens are bytes
-    bad = replace(job, **{where: rows})
+    bad = replace(job, train=rows) if where == "train" else replace(job, dev=rows)
     with pytest.raises(DataError, match=rf"'{rows[2].utterance_id}'.*tokens long"):
         train_toy(toy, bad, tmp_path / "out")
     assert not (tmp_path / "out").exists()  # nothing to clear away before the next try

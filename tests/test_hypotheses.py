@@ -1,0 +1,88 @@
+"""The hypothesis log: what was appended is read back, and a torn end costs one row."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr_adapt.errors import ManifestError
+from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
+from asr_adapt.records import ARMS, Hypothesis
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+logprobs = st.none() | st.floats(-20, 0)
+hypotheses = st.builds(
+    Hypothesis,
+    utterance_id=st.integers(0, 5).map(str),
+    arm=st.sampled_from(ARMS),
+    text=texts,
+    prompt=st.none() | texts,
+    dropped_phrases=st.lists(texts, max_size=2).map(tuple),
+    avg_logprob=logprobs,
+    decode_s=st.floats(0, 100),
+    flags=st.sets(st.sampled_from(["loop", "empty", "cap"])).map(lambda s: tuple(sorted(s))),
+    error=st.none() | texts,
+)
+ROWS = [Hypothesis(f"u{i}", "base", f"zwölf\u2028 Schiffe {i}", avg_logprob=-0.5) for i in range(4)]
+
+
+def unique_rows(rows: list[Hypothesis]) -> list[Hypothesis]:
+    """Keep the first row of each utterance and arm."""
+    first: dict[tuple[str, str], Hypothesis] = {}
+    for row in rows:
+        first.setdefault((row.utterance_id, row.arm), row)
+    return list(first.values())
+
+
+@given(st.lists(hypotheses, max_size=8).map(unique_rows))
+def test_what_is_appended_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Hypothesis]
+) -> None:
+    path = tmp_path_factory.mktemp("log") / "hypotheses.jsonl"
+    HypothesisLog(path).append(rows)
+    assert read_hypotheses(path) == rows
+    assert HypothesisLog(path).done == {(r.utterance_id, r.arm) for r in rows}
+
+
+def test_a_row_is_never_written_twice(tmp_path: Path) -> None:
+    log = HypothesisLog(tmp_path / "h.jsonl")
+    log.append(ROWS[:2])
+    log.append([Hypothesis("u0", "base", "other"), ROWS[2]])
+    assert read_hypotheses(log.path) == ROWS[:3]
+    HypothesisLog(log.path).append(ROWS)
+    assert read_hypotheses(log.path) == ROWS
+
+
+def test_a_log_torn_at_any_byte_keeps_every_whole_row(tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    HypothesisLog(path).append(ROWS)
+    content = path.read_bytes()
+    for size in range(len(content) + 1):
+        path.write_bytes(content[:size])
+        whole = content[:size].count(b"\n")
+        log = HypothesisLog(path)
+        assert len(log.done) == whole
+        log.append(ROWS)
+        assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[]", "{}", "no json", '{"utterance_id": "u1", "arm": "base", "text": "a", "extra": 1}'],
+)
+def test_a_line_that_is_no_hypothesis_is_named(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    path.write_text(json.dumps(ROWS[0].to_json()) + f"\n{line}\n")
+    with pytest.raises(ManifestError, match=r"h\.jsonl:2"):
+        read_hypotheses(path)
+
+
+def test_an_utterance_decoded_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    path.write_text(2 * (json.dumps(ROWS[0].to_json()) + "\n"))
+    with pytest.raises(ManifestError, match="'u0' stands twice for arm 'base'"):
+        read_hypotheses(path)
