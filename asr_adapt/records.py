@@ -132,7 +132,8 @@ class Hypothesis:
     def from_json(row: Mapping[str, Any]) -> Hypothesis:
         """Build a hypothesis from a row of ``hypotheses.jsonl``; extra keys raise TypeError."""
         listed = {"dropped_phrases", "flags"}
-        return Hypothesis(**{k: tuple(v) if k in listed else v for k, v in row.items()})
+        values: dict[str, Any] = {k: tuple(v) if k in listed else v for k, v in row.items()}
+        return Hypothesis(**values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,14 @@ from asr_adapt.records import Utterance
 
 RATE_HZ = 16_000
 WORD_S = 0.3
-WORDS = {"ship": 400.0, "port": 700.0, "buoy": 1100.0, "tug": 1600.0, "mast": 2300.0, "keel": 3100.0}
+WORDS = {
+    "ship": 400.0,
+    "port": 700.0,
+    "buoy": 1100.0,
+    "tug": 1600.0,
+    "mast": 2300.0,
+    "keel": 3100.0,
+}
 SPEAKERS = {"train": ("ann", "bob", "cid"), "dev": ("dee",), "test": ("eve", "fay")}
 COUNTS = {
     "demo": {"train": 48, "dev": 8, "test": 16},
