@@ -22,8 +22,8 @@ from asr_adapt.sources.asterisk import CREDIT, SOUND_PACKAGE, TEXT_PACKAGE, find
 from asr_adapt.sources.debian import fetch_debian
 from asr_adapt.sources.prepared import is_prepared, note_prepared
 
-VERSION = 1  # raise it when the same size and seed give other data than before
-SIZES = {"demo": 60, "full": None}  # prompts at most
+VERSION = 2  # raise it when the same size and seed give other data than before
+SIZES = {"demo": 60, "full": 180}  # prompts at most
 SHORTEST_S, LONGEST_S = 1.0, 30.0
 
 
@@ -55,12 +55,10 @@ def prepare(cache_dir: Path, out_dir: Path, size: str, seed: int) -> None:
     note_prepared(out_dir, settings, ["test.jsonl"])
 
 
-def draw(prompts: Sequence[Utterance], count: int | None, seed: int) -> list[Utterance]:
-    """Return at most ``count`` prompts by lot, in the order of their ids; all with None."""
+def draw(prompts: Sequence[Utterance], count: int, seed: int) -> list[Utterance]:
+    """Return at most ``count`` prompts by lot, in the order of their ids."""
     pool = sorted(prompts, key=lambda prompt: prompt.utterance_id)
-    if count is None or count >= len(pool):
-        return pool
-    drawn = random.Random(seed).sample(pool, count)  # noqa: S311  no secret
+    drawn = random.Random(seed).sample(pool, min(count, len(pool)))  # noqa: S311  no secret
     return sorted(drawn, key=lambda prompt: prompt.utterance_id)
 
 
