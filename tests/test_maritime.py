@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import importlib
+import importlib.util
 import itertools
 import re
 import sys
@@ -14,19 +16,45 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from asr_adapt.errors import DataError
+from asr_adapt.manifest import read_manifest
+from asr_adapt.records import Utterance
+from asr_adapt.splits import check_leaks
+
 RECIPE = Path(__file__).parents[1] / "recipes" / "maritime"
+
+
+def load(module: str) -> ModuleType:
+    """Import a module of the recipe as a run of the recipe does: from its folder."""
+    sys.path.insert(0, str(RECIPE))
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path.remove(str(RECIPE))
 
 
 @pytest.fixture(scope="module")
 def calls() -> ModuleType:
-    """The recipe's module, found as it is when the recipe runs: beside prepare.py."""
-    import importlib
+    return load("calls")
 
-    sys.path.insert(0, str(RECIPE))
-    try:
-        return importlib.import_module("calls")
-    finally:
-        sys.path.remove(str(RECIPE))
+
+@pytest.fixture(scope="module")
+def real_lines() -> ModuleType:
+    return load("real_lines")
+
+
+@pytest.fixture(scope="module")
+def prepare() -> Iterator[ModuleType]:
+    """The recipe's prepare.py, under a name of its own: every recipe has one."""
+    load("calls"), load("real_lines")
+    spec = importlib.util.spec_from_file_location("maritime_prepare", RECIPE / "prepare.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
 
 
 def slots_as_words(text: str) -> list[str]:
@@ -93,7 +121,7 @@ def test_words_of_test_ships_do_not_occur_in_training(calls: ModuleType) -> None
 
 
 def test_no_test_name_is_said_inside_another_name_or_a_frame_of_training(calls: ModuleType) -> None:
-    """The leak check looks for runs of words: a test port 'Ely' would be heard in a ship 'Ely Star'."""
+    """The leak check looks for runs of words: a port 'Ely' is heard in 'Ely Star'."""
     lexicons = calls.read_lexicons(RECIPE)
     said = [
         text
@@ -160,11 +188,119 @@ def test_numbers_are_said_as_at_sea_in_a_share_of_calls(calls: ModuleType) -> No
 
 
 def test_a_frame_with_an_unknown_slot_is_refused(calls: ModuleType, tmp_path: Path) -> None:
-    from asr_adapt.errors import DataError
-
     for table in RECIPE.glob("*.tsv"):
         (tmp_path / table.name).write_text(table.read_text())
     with (tmp_path / "frames.tsv").open("a") as file:
         file.write("hailing-99\thailing\ttrain\t{ship} has {colour} paint.\n")
     with pytest.raises(DataError, match=r"hailing-99.*colour"):
         calls.read_lexicons(tmp_path)
+
+
+def line(name: str, text: str, speaker: str, duration_s: float = 4.0) -> Utterance:
+    return Utterance(name, Path(f"{name}.mp3"), 0.0, duration_s, text, speaker=speaker)
+
+
+def test_real_lines_are_of_fair_length_and_no_speaker_has_them_all(real_lines: ModuleType) -> None:
+    text = "Where is the captain of this ship, then?"
+    lines = [line(f"joe-{i}", text, "joe") for i in range(100)]
+    lines += [line(f"{who}-{i}", text, who) for who in "abcdef" for i in range(10)]
+    lines += [line("short", text, "g", 1.5), line("long", text, "g", 9.0)]
+    lines += [line("digits", "I have 40 of them in here.", "g"), line("slow", "Yes.", "g", 7.0)]
+    drawn = real_lines.draw_lines(lines, 50, (1, 2))
+    assert len(drawn) == 50
+    assert Counter(item.speaker for item in drawn)["joe"] <= 15
+    assert not {"short", "long", "digits", "slow"} & {item.utterance_id for item in drawn}
+    assert drawn == real_lines.draw_lines(lines, 50, (1, 2))
+    assert drawn != real_lines.draw_lines(lines, 50, (1, 3))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("We sail to Hull tonight.", True),
+        ("The hull is leaking.", True),
+        ("Hulls are expensive.", False),
+        ("Fair winds to the isle.", False),
+        ("Near Fair Isle!", True),
+    ],
+)
+def test_names_are_found_as_whole_words(real_lines: ModuleType, text: str, said: bool) -> None:
+    assert real_lines.says_any(text, {("hull",), ("fair", "isle")}) is said
+
+
+def test_voices_are_of_one_split_only_and_known(prepare: ModuleType) -> None:
+    from asr_adapt.voices import VOICES
+
+    sides = {split: set(voices) for split, voices in prepare.VOICES.items()}
+    assert set().union(*sides.values()) <= set(VOICES)
+    for mine, theirs in itertools.combinations(sides, 2):
+        assert not sides[mine] & sides[theirs]
+    styles = {
+        split: {(VOICES[name].engine, style) for name in names for style, _ in VOICES[name].styles}
+        for split, names in sides.items()
+    }
+    assert not styles["test"] & (styles["train"] | styles["dev"])
+
+
+def test_calls_are_planned_the_same_for_a_seed(prepare: ModuleType, calls: ModuleType) -> None:
+    made = calls.make_calls(calls.read_lexicons(RECIPE)["test"], 200, 1)
+    size = prepare.SIZES["demo"]
+    plans = prepare.plan_calls("test", made, size, 1)
+    assert plans == prepare.plan_calls("test", made, size, 1)
+    assert len({plan.request.path for plan in plans}) == 200
+    voices = Counter(plan.request.voice.name for plan in plans)
+    weights = prepare.VOICES["test"]
+    expected = 200 * weights["piper-joe"] / sum(weights.values())
+    assert voices["piper-joe"] == pytest.approx(expected, abs=25)
+    assert len({plan.request.pitch_semitones for plan in plans}) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.debian
+def test_preparing_gives_clean_training_and_received_test_sets(
+    prepare: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pytestconfig: pytest.Config,
+) -> None:
+    """A small size, made in one go and made after an interruption: the same bytes."""
+    assert pytestconfig.cache is not None
+    cache = pytestconfig.cache.mkdir("debian-packages")
+    small = prepare.Size(6, 2, 4, 4, 4, 4, 4, kokoro_weight=0)
+    monkeypatch.setitem(prepare.SIZES, "demo", small)
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    prepare.prepare(cache, whole, "demo", 3)
+    monkeypatch.setattr(prepare, "send_over_radio", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        prepare.prepare(cache, resumed, "demo", 3)
+    monkeypatch.undo()
+    monkeypatch.setitem(prepare.SIZES, "demo", small)
+    prepare.prepare(cache, resumed, "demo", 3)
+    assert contents(whole) == contents(resumed)
+
+    sets = {path.stem: read_manifest(path) for path in whole.glob("*.jsonl")}
+    counts = {name: len(rows) for name, rows in sets.items()}
+    assert counts == {"train": 10, "dev": 6, "test": 4, "real": 4, "general": 4}
+    for name, channel in (
+        ("train", "clean"),
+        ("general", "none"),
+        ("test", "vhf"),
+        ("real", "vhf"),
+    ):
+        assert {row.tags["channel"] for row in sets[name]} == {channel}
+    assert all(5 <= int(row.tags["cnr_db"]) <= 25 for row in sets["test"] + sets["dev"])
+    assert all(row.context for row in sets["test"])
+    assert not any(row.context for row in sets["real"])
+    named = {row.audio_path.name for rows in sets.values() for row in rows}
+    assert named == {path.name for path in (whole / "audio").iterdir()}
+    for test in ("test", "real"):
+        check_leaks([*sets["train"], *sets["general"], *sets["dev"]], sets[test])
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}

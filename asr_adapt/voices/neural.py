@@ -10,18 +10,21 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 from filelock import FileLock
-from hibari import Hibari, dsp
 from numpy.typing import NDArray
 
 from asr_adapt.errors import DataError, EnvironmentProblem
 from asr_adapt.voices.catalog import Voice
+from asr_adapt.voices.packages import package_folder
 from asr_adapt.voices.phonemes import espeak_phonemes, misaki_phonemes
+
+if TYPE_CHECKING:  # optional packages: imported where a voice first speaks
+    import onnxruntime
+    from hibari import Hibari
 
 HIBARI_RATE_HZ = 24_000
 KOKORO_RATE_HZ = 24_000
@@ -40,6 +43,8 @@ def speak_hibari(voice: Voice, text: str, speed: float, seed: int) -> Speech:
     the waveform of them (hibari-tts, "ONNX interface").
     """
     model = _hibari()
+    from hibari import dsp
+
     ids = model.ids(_check_length(misaki_phonemes(text)))
     inputs = {"ids": np.array([ids], np.int64), "speed": np.array([speed], np.float32)}
     *spectrum, f0_hz = (part[0] for part in model.sess.run(None, inputs))
@@ -112,21 +117,6 @@ def join_kokoro(cache_dir: Path) -> Path:
     return path
 
 
-def package_folder(module: str) -> Path:
-    """Return the folder of an installed data package, without importing it.
-
-    Raises:
-        EnvironmentProblem: it is not installed.
-    """
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        package = module.replace("_", "-")
-        raise EnvironmentProblem(
-            f"package '{package}' is not installed: pip install 'asr-adapt[voices]'"
-        )
-    return Path(spec.origin).parent
-
-
 def _check_length(phonemes: str) -> str:
     if not 0 < len(phonemes) <= MAX_PHONEMES:
         raise DataError(
@@ -138,6 +128,9 @@ def _check_length(phonemes: str) -> str:
 
 def _session(path: Path) -> onnxruntime.InferenceSession:
     """Open a model on one thread, so that results do not depend on how work is shared out."""
+    package_folder("onnxruntime")
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -146,6 +139,9 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
 
 @cache
 def _hibari() -> Hibari:
+    package_folder("hibari")
+    from hibari import Hibari
+
     return Hibari(voice="heart", threads=1)
 
 

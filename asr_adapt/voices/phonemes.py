@@ -10,8 +10,12 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import TYPE_CHECKING
 
-from hibari.g2p import G2P
+from asr_adapt.voices.packages import package_folder
+
+if TYPE_CHECKING:  # optional package: imported where a voice first speaks
+    from hibari.g2p import G2P
 
 _PAIRS = {"ɜɹ": "ɜː", "əɹ": "ɚ"}  # r-coloured vowels are one symbol in en-us
 _SYMBOLS = {
@@ -48,4 +52,7 @@ def misaki_to_espeak(phonemes: str) -> str:
 
 @cache
 def _phonemizer() -> G2P:
+    package_folder("hibari")
+    from hibari.g2p import G2P
+
     return G2P()

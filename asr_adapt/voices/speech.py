@@ -28,7 +28,6 @@ SPEED_RANGE = (0.5, 2.0)
 PITCH_RANGE_SEMITONES = (-6.0, 6.0)
 TRIM_DB = -45.0
 """Quieter than this below the loudest 10 ms counts as silence before and after speech."""
-KEPT_SILENCE_S = 0.05
 SPEECH_RMS = 0.07
 """Level that all voices are brought to (-23 dBFS), unless the peak would pass `PEAK`."""
 PEAK = 0.9
@@ -47,6 +46,8 @@ class SpeechRequest:
         speed: pace relative to the voice's own.
         pitch_semitones: shift of pitch and formants; the pace stays.
         seed: of the noise in the voice, where it has any.
+        lead_s: silence before the first sound; whatever the engine leaves there is cut.
+        tail_s: silence after the last.
     """
 
     path: Path
@@ -55,6 +56,8 @@ class SpeechRequest:
     speed: float = 1.0
     pitch_semitones: float = 0.0
     seed: int = 0
+    lead_s: float = 0.05
+    tail_s: float = 0.05
 
     def __post_init__(self) -> None:
         for what, value, (low, high) in (
@@ -76,7 +79,7 @@ def say(request: SpeechRequest, cache_dir: Path) -> NDArray[np.float32]:
         cache_dir: where programs and joined models are kept.
 
     Returns:
-        Float32 at 16 kHz, shape (samples,), at `SPEECH_RMS`, silence at both ends cut to 50 ms.
+        Float32 at 16 kHz, shape (samples,), at `SPEECH_RMS`, silence at both ends as asked.
 
     Raises:
         EnvironmentProblem: a package or program of the voice is missing.
@@ -86,7 +89,8 @@ def say(request: SpeechRequest, cache_dir: Path) -> NDArray[np.float32]:
     samples, rate_hz = _speak(request, request.speed / ratio, cache_dir)
     steps = Fraction(RATE_HZ / (rate_hz * ratio)).limit_denominator(RESAMPLING_STEPS)
     resampled = resample_poly(samples, steps.numerator, steps.denominator)
-    return set_level(trim_silence(np.asarray(resampled, np.float32)))
+    speech = set_level(trim_silence(np.asarray(resampled, np.float32)))
+    return np.pad(speech, (round(request.lead_s * RATE_HZ), round(request.tail_s * RATE_HZ)))
 
 
 def say_files(
@@ -147,14 +151,14 @@ def write_flac(path: Path, samples: NDArray[np.float32]) -> None:
 
 
 def trim_silence(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cut silence at both ends to 50 ms; silence throughout is returned as it is."""
+    """Cut silence at both ends, to 10 ms; silence throughout is returned as it is."""
     frame = RATE_HZ // 100
-    power = np.square(samples[: samples.size // frame * frame].reshape(-1, frame)).mean(axis=1)
+    whole = np.pad(samples, (0, -samples.size % frame))
+    power = np.square(whole.reshape(-1, frame)).mean(axis=1)
     if not power.size or power.max() == 0:
         return samples
     loud = np.flatnonzero(power > power.max() * 10 ** (TRIM_DB / 10))
-    kept = round(KEPT_SILENCE_S * RATE_HZ)
-    return samples[max(0, loud[0] * frame - kept) : (loud[-1] + 1) * frame + kept]
+    return samples[loud[0] * frame : (loud[-1] + 1) * frame]
 
 
 def set_level(samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -87,6 +87,11 @@ class Lexicon:
     frames: tuple[Frame, ...]
     names: Mapping[str, tuple[Name, ...]]
 
+    def all_names(self) -> Iterator[Name]:
+        """Yield the names of all kinds."""
+        for names in self.names.values():
+            yield from names
+
 
 def read_lexicons(folder: Path) -> dict[str, Lexicon]:
     """Read the tables.

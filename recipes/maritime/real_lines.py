@@ -1,0 +1,105 @@
+"""Lines of real voices for the radio: drawn from a voice-acted game, by speaker.
+
+Fetches a Debian package into the cache, where the lines stay as the MP3 they are; `prepare.py`
+copies them or sends them over the radio. Speakers of the test set are in no other set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from asr_adapt.records import Utterance
+from asr_adapt.sources.debian import fetch_debian
+from asr_adapt.sources.fotaq import PACKAGE, read_fotaq, split_speakers
+
+REAL_S = (2.0, 8.0)
+REAL_WORDS_PER_S = (1.0, 5.0)
+SPEAKER_SHARE = 0.3
+"""The most that one real speaker may have of a set: half of all lines are the hero's."""
+
+
+def read_real_lines(
+    cache_dir: Path,
+    unheard: Iterable[str],
+    counts: Mapping[str, int],
+    seed: int,
+    progress: Callable[[int, int], None],
+) -> dict[str, list[Utterance]]:
+    """Draw lines of real voices: two sets to train on, and of other speakers for dev and test.
+
+    Args:
+        cache_dir: gets the package and the speech in it.
+        unheard: names that no line to train or choose on may say.
+        counts: how many at most of ``real_train``, ``general``, ``real_dev`` and ``real``.
+        seed: of the draw.
+        progress: told how many lines of the package are read, of how many.
+
+    Returns:
+        The lines by the names in ``counts``, without context.
+    """
+    names = {_words(name) for name in unheard}
+    game_dir = fetch_debian(PACKAGE, cache_dir)
+    speakers = split_speakers(read_fotaq(game_dir, cache_dir / "fotaq-speech", progress))
+    train = [line for line in speakers.train if not says_any(line.reference or "", names)]
+    dev = [line for line in speakers.dev if not says_any(line.reference or "", names)]
+    real_train = draw_lines(train, counts["real_train"], (seed, 10))
+    drawn = {line.utterance_id for line in real_train}
+    rest = [line for line in train if line.utterance_id not in drawn]
+    return {
+        "real_train": real_train,
+        "general": draw_lines(rest, counts["general"], (seed, 13)),
+        "real_dev": draw_lines(dev, counts["real_dev"], (seed, 11)),
+        "real": draw_lines(speakers.test, counts["real"], (seed, 12)),
+    }
+
+
+def draw_lines(lines: Iterable[Utterance], count: int, seed: tuple[int, ...]) -> list[Utterance]:
+    """Draw lines of fair length and pace, no speaker with more than `SPEAKER_SHARE` of them."""
+    usable = [line for line in lines if is_usable(line)]
+    most = round(SPEAKER_SHARE * count)
+    taken: Counter[str | None] = Counter()
+    drawn: list[Utterance] = []
+    for index in np.random.default_rng(seed).permutation(len(usable)):
+        line = usable[index]
+        if len(drawn) < count and taken[line.speaker] < most:
+            taken[line.speaker] += 1
+            drawn.append(_real_row(line))
+    return drawn
+
+
+def is_usable(line: Utterance) -> bool:
+    """Whether a line is 2 to 8 s of words at a pace that a transcript can be trusted at."""
+    text = line.reference or ""
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z ,.!?'-]+", text) is not None
+    pace = len(text.split()) / line.duration_s
+    return (
+        plain
+        and REAL_S[0] <= line.duration_s <= REAL_S[1]
+        and REAL_WORDS_PER_S[0] <= pace <= REAL_WORDS_PER_S[1]
+    )
+
+
+def says_any(text: str, names: set[tuple[str, ...]]) -> bool:
+    """Whether one of the names stands in the text as whole words."""
+    words = _words(text)
+    longest = max(map(len, names), default=0)
+    return any(
+        words[start : start + length] in names
+        for start in range(len(words))
+        for length in range(1, longest + 1)
+    )
+
+
+def _real_row(line: Utterance) -> Utterance:
+    tags = {"set": "real", "topic": "general", "voice": line.speaker or ""}
+    return replace(line, context=(), tags=tags)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"[^\W_]+", text.lower()))
