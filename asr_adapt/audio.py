@@ -99,6 +99,19 @@ def load_utterance(utterance: Utterance) -> Samples:
     )
 
 
+def write_flac(path: Path, samples: Samples) -> None:
+    """Write mono speech at 16 kHz as 16-bit FLAC, whole or not at all.
+
+    Args:
+        path: the file; its folder is made.
+        samples: float32, shape (samples,), clipped to [-1, 1].
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    soundfile.write(part, np.clip(samples, -1, 1), SAMPLE_RATE_HZ, "PCM_16", format="FLAC")
+    part.replace(path)
+
+
 def read_channels(
     path: Path,
     start_s: float = 0.0,

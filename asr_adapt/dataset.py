@@ -99,7 +99,7 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         model: for its tokenizer and feature extractor.
         utterances: training utterances with references.
         plans: from `plan_batches`.
-        window: the window to train with; its slack is drawn between half and twice as much.
+        window: the window to train with; its slack is drawn between half and one and a half.
         mix: how often which kind of prompt is given.
         prompts: how phrases become a prompt.
         augmentation: what is done to the sound.
@@ -164,7 +164,7 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         if self.window.slack_frames is None:
             return self.window.frames(longest_s)
         slack = self.window.slack_frames
-        drawn = int(rng.integers(slack // 2, 2 * slack + 1))
+        drawn = int(rng.integers(slack // 2, slack + slack // 2 + 1))
         return Window(min(drawn, MAX_FRAMES - 1)).frames(longest_s)
 
     def _tokens(

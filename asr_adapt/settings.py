@@ -126,7 +126,7 @@ class LoraSettings:
 
     rank: int = 16
     alpha: int = 32
-    dropout: float = 0.05
+    dropout: float = 0.0
     targets: tuple[str, ...] = ALL_PROJECTIONS
 
     def __post_init__(self) -> None:
@@ -158,7 +158,7 @@ class TrainSettings:
     batch_size: int = 8
     learning_rate: float | None = None
     warmup_share: float = 0.1
-    window_slack_frames: int = 64
+    window_slack_frames: int = 128
     evaluations: int = 5
     dev_limit: int = 80
     lora: LoraSettings = field(default_factory=LoraSettings)

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from asr_adapt.audio import write_flac
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
 from asr_adapt.voices import (
     VOICES,
@@ -26,7 +27,6 @@ from asr_adapt.voices import (
     say,
     say_files,
     trim_silence,
-    write_flac,
 )
 from asr_adapt.voices.catalog import ENGINES
 from asr_adapt.voices.phonemes import espeak_phonemes, misaki_phonemes, misaki_to_espeak

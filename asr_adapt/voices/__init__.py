@@ -14,7 +14,6 @@ from asr_adapt.voices.speech import (
     say,
     say_files,
     trim_silence,
-    write_flac,
 )
 
 __all__ = [
@@ -26,5 +25,4 @@ __all__ = [
     "say",
     "say_files",
     "trim_silence",
-    "write_flac",
 ]

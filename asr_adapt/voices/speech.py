@@ -14,10 +14,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
+from asr_adapt.audio import probe_audio, write_flac
 from asr_adapt.errors import UsageError
 from asr_adapt.voices.catalog import Voice
 from asr_adapt.voices.neural import Speech, join_kokoro, speak_hibari, speak_kokoro, speak_piper
@@ -137,19 +137,6 @@ def fetch_voices(voices: Sequence[Voice], cache_dir: Path) -> None:
         join_kokoro(cache_dir)
 
 
-def write_flac(path: Path, samples: NDArray[np.float32]) -> None:
-    """Write mono speech at 16 kHz as 16-bit FLAC, whole or not at all.
-
-    Args:
-        path: the file; its folder is made.
-        samples: float32, shape (samples,), clipped to [-1, 1].
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    soundfile.write(part, np.clip(samples, -1, 1), RATE_HZ, "PCM_16", format="FLAC")
-    part.replace(path)
-
-
 def trim_silence(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Cut silence at both ends, to 10 ms; silence throughout is returned as it is."""
     frame = RATE_HZ // 100
@@ -184,4 +171,4 @@ def _speak(request: SpeechRequest, speed: float, cache_dir: Path) -> Speech:
 def _say_file(request: SpeechRequest, cache_dir: Path) -> float:
     if not request.path.exists():
         write_flac(request.path, say(request, cache_dir))
-    return float(soundfile.info(request.path).duration)
+    return probe_audio(request.path).duration_s

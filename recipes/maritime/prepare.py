@@ -22,14 +22,14 @@ import numpy as np
 from calls import SPLITS, Call, make_calls, read_lexicons
 from real_lines import read_real_lines
 
-from asr_adapt.audio import load_audio, probe_audio
+from asr_adapt.audio import load_audio, probe_audio, write_flac
 from asr_adapt.errors import AsrAdaptError
 from asr_adapt.manifest import write_manifest
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import Utterance
 from asr_adapt.sources.fotaq import CREDIT, PACKAGE
 from asr_adapt.sources.prepared import is_prepared, note_prepared
-from asr_adapt.voices import SpeechRequest, find_voice, say_files, write_flac
+from asr_adapt.voices import SpeechRequest, find_voice, say_files
 
 VERSION = 1
 """Raise it when the same size and seed give other data than before."""
@@ -54,7 +54,7 @@ class Size:
 
 
 SIZES = {
-    "demo": Size(420, 40, 100, 150, 20, 60, 120, kokoro_weight=1),
+    "demo": Size(320, 40, 100, 400, 20, 100, 90, kokoro_weight=1),
     "full": Size(1200, 60, 200, 400, 30, 150, 250, kokoro_weight=2),
 }
 

@@ -141,7 +141,7 @@ def byte_tokenizer() -> WhisperTokenizer:
     return WhisperTokenizer(
         vocab=vocabulary,
         merges=[],
-        unk_token="<|endoftext|>",
+        unk_token="<|endoftext|>",  # noqa: S106 - a token of text, not of access
         additional_special_tokens=list(SPECIAL[1:]),
     )
 
