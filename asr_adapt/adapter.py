@@ -105,6 +105,19 @@ def write_card(folder: Path, card: AdapterCard) -> None:
     write_whole(folder / CARD_NAME, text + "\n")
 
 
+def check_base(folder: Path, card: AdapterCard, name: str, sha256: str) -> None:
+    """Refuse base weights that the adapter was not trained on.
+
+    Raises:
+        DataError: ``sha256``, of the weights called ``name``, is not the card's.
+    """
+    if card.base_sha256 != sha256:
+        raise DataError(
+            f"{folder}: the adapter was trained on {card.base_name} "
+            f"({card.base_sha256[:12]}), not on {name} ({sha256[:12]})"
+        )
+
+
 def read_card(folder: Path) -> AdapterCard:
     """Read the card of an adapter folder and check the weights against it.
 

@@ -19,7 +19,7 @@ import click
 from asr_adapt import __version__
 from asr_adapt.errors import AsrAdaptError, DataError, UsageError
 from asr_adapt.records import ARMS
-from asr_adapt.settings import CHANNELS, METHODS, REPORTERS
+from asr_adapt.settings import CHANNELS, MAX_SEED, METHODS, REPORTERS
 
 if TYPE_CHECKING:
     from asr_adapt.audio import LongPolicy
@@ -34,6 +34,7 @@ EXIT_CODES = """\b
 Exit codes: 0 done, 2 usage, 3 bad data, 4 environment, 75 stopped and resumable."""
 
 PATH = click.Path(path_type=Path)
+SEED = click.IntRange(0, MAX_SEED)
 
 
 def main() -> None:
@@ -142,7 +143,9 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
 
 machine_options = options(
     click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
-    click.option("--seed", default=1, show_default=True, help="Seed of everything drawn."),
+    click.option(
+        "--seed", type=SEED, default=1, show_default=True, help="Seed of everything drawn."
+    ),
     click.option("--quiet", is_flag=True, help="No progress, only results and errors."),
 )
 
@@ -473,7 +476,7 @@ def show_adapter(card: Any, out: Path) -> None:
 @cli.command(epilog=EXIT_CODES)
 @click.argument("runs", type=PATH, nargs=-1, required=True)
 @click.option("--out", type=PATH, required=True, help="Folder for the report.")
-@click.option("--seed", default=1, show_default=True, help="Seed of the intervals.")
+@click.option("--seed", type=SEED, default=1, show_default=True, help="Seed of the intervals.")
 def report(runs: tuple[Path, ...], out: Path, seed: int) -> None:
     """Write report.html, report.md, report.json and errors.txt for one or more RUNS.
 
@@ -487,7 +490,7 @@ def report(runs: tuple[Path, ...], out: Path, seed: int) -> None:
 
 @cli.command(epilog=EXIT_CODES)
 @click.argument("run", type=PATH)
-@click.option("--seed", default=1, show_default=True, help="Seed of the intervals.")
+@click.option("--seed", type=SEED, default=1, show_default=True, help="Seed of the intervals.")
 def score(run: Path, seed: int) -> None:
     """Score RUN again from its hypotheses and rewrite its report; needs no torch.
 

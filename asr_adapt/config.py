@@ -6,6 +6,7 @@ Only `recipe` and `cli` see a `RecipeConfig`: below them functions take plain ar
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 import types
 import typing
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from asr_adapt.errors import UsageError
-from asr_adapt.settings import DecodeSettings, PromptSettings, TrainSettings
+from asr_adapt.settings import MAX_SEED, DecodeSettings, PromptSettings, TrainSettings
 
 ROLES = ("domain", "real", "general")
 SIZES = ("demo", "full")
+FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 
 Section = TypeVar("Section")
 
@@ -145,6 +147,14 @@ def check_values(config: RecipeConfig) -> list[str]:
         problems.append(f"size: {config.size!r} is unknown (known: {', '.join(SIZES)})")
     if not config.test:
         problems.append("test: at least one test set is needed")
+    if not 0 <= config.seed <= MAX_SEED:
+        problems.append(f"seed: {config.seed} is not between 0 and {MAX_SEED}")
+    problems += [
+        f"{table}.name: {name!r} names a folder; use letters, digits, '-' and '_' only"
+        for table, rows in (("test", config.test), ("prepare", config.prepare))
+        for name in (row.name for row in rows)
+        if not FOLDER_NAME.fullmatch(name)
+    ]
     names = [test.name for test in config.test]
     if len(set(names)) < len(names):
         problems.append(f"test: names are not unique: {', '.join(names)}")

@@ -13,19 +13,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from asr_adapt.adapter import AdapterCard, read_card, weight_file
+from asr_adapt.adapter import AdapterCard, check_base, read_card, weight_file
 from asr_adapt.audio import apply_long_policy
 from asr_adapt.bias import prompts_for
 from asr_adapt.decode import SPARE_TOKENS, TOKENS_PER_S, ArmPlan, decode_arms
 from asr_adapt.environment import describe_machine, package_versions, source_commit
 from asr_adapt.errors import UsageError
+from asr_adapt.files import write_whole
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
-from asr_adapt.manifest import write_manifest
+from asr_adapt.manifest import read_manifest, write_manifest
 from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
 from asr_adapt.records import ARMS, BiasList, Hypothesis, Utterance
 from asr_adapt.settings import DecodeSettings, PromptSettings
@@ -107,7 +108,8 @@ def evaluate(
     """
     card = read_card(job.adapter) if job.adapter else None
     prompts = job.prompts
-    if card:
+    if card and job.adapter:
+        check_base(job.adapter, card, job.weights.name, job.weights.sha256)
         prompts = PromptSettings(card.prompt_template, card.prompt_budget_tokens)
     open_run(run_dir, job, card, prompts, resume)
     model = load_base(job.weights, pick_device(job.device))
@@ -140,7 +142,9 @@ def decode_weights(
         progress = progress_for(f"{test.name}: {', '.join(names)}")
         decode_arms(model, pieces, plans, job.decode, piece_log, stop, progress)
         if not whole:
-            log.append(join_pieces(pieces, read_hypotheses(piece_log.path)))
+            # Of a run that was stopped, other arms may have decoded some of the pieces only.
+            rows = [row for row in read_hypotheses(piece_log.path) if row.arm in names]
+            log.append(join_pieces(pieces, rows))
 
 
 def arms_for(test: TestSet, job: EvaluationJob, arms: Sequence[str]) -> list[str]:
@@ -174,7 +178,7 @@ def join_pieces(pieces: Sequence[Utterance], rows: Sequence[Hypothesis]) -> list
 
     Args:
         pieces: what was decoded; a piece of a long utterance is tagged ``piece_of``.
-        rows: their hypotheses, every arm.
+        rows: their hypotheses, of arms that decoded them all.
     """
     found = {(row.utterance_id, row.arm): row for row in rows}
     parts: dict[tuple[str, str], list[Hypothesis]] = {}
@@ -220,13 +224,14 @@ def open_run(
         if not resume:
             raise UsageError(f"{run_dir}: holds a run already; use --resume or another --out")
         check_same_run(run_dir, json.loads(path.read_text(encoding="utf-8")), record)
+        check_same_rows(run_dir, job.sets)
         return
     for test in job.sets:
         folder = set_folder(run_dir, test.name)
         folder.mkdir(parents=True, exist_ok=True)
         write_manifest(folder / "manifest.jsonl", test.utterances)
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)
 
 
 def check_same_run(run_dir: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -236,6 +241,23 @@ def check_same_run(run_dir: Path, before: dict[str, Any], now: dict[str, Any]) -
             raise UsageError(
                 f"{run_dir}: the run there has another '{key}'; resume with the same command, "
                 "or use another --out"
+            )
+
+
+def check_same_rows(run_dir: Path, sets: Sequence[TestSet]) -> None:
+    """Raise UsageError unless the run's manifests hold the utterances of the sets."""
+    for test in sets:
+        path = set_folder(run_dir, test.name) / "manifest.jsonl"
+        before = read_manifest(path, allow_outside=True)
+        # Where files lie may have changed; what is in them and what is known about them may not.
+        then, now = (
+            [replace(u, audio_path=Path(u.audio_path.name)) for u in rows]
+            for rows in (before, test.utterances)
+        )
+        if then != now:
+            raise UsageError(
+                f"{path}: the data has changed since this run began; undo that, or use "
+                "another --out"
             )
 
 

@@ -22,7 +22,7 @@ from torch import nn
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizer
 from transformers.utils import logging as transformers_logging
 
-from asr_adapt.adapter import AdapterCard, read_card
+from asr_adapt.adapter import AdapterCard, check_base, read_card
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
 from asr_adapt.settings import LoraSettings
 from asr_adapt.weights import ResolvedWeights
@@ -141,11 +141,7 @@ def with_adapter(model: SpeechModel, folder: Path) -> SpeechModel:
         DataError: the adapter is for other weights, or its tensors do not fit.
     """
     card = read_card(folder)
-    if card.base_sha256 != model.sha256:
-        raise DataError(
-            f"{folder}: the adapter was trained on {card.base_name} "
-            f"({card.base_sha256[:12]}), not on {model.name} ({model.sha256[:12]})"
-        )
+    check_base(folder, card, model.name, model.sha256)
     if card.method == "full":
         network: nn.Module = _load_network(folder).to(model.device)
     else:

@@ -14,6 +14,10 @@ MAX_PROMPT_TOKENS = 223
 """Whisper's decoder has 448 positions and gives at most 448 // 2 - 1 to the prompt
 (https://github.com/openai/whisper/blob/main/whisper/decoding.py)."""
 
+MAX_SEED = 2**32 - 1
+"""The largest seed numpy's global generator takes, which the Trainer sets
+(https://numpy.org/doc/stable/reference/random/generated/numpy.random.seed.html)."""
+
 CHANNELS = ("none", "vhf", "telephone")
 METHODS = ("lora", "full")
 REPORTERS = ("none", "tensorboard", "wandb", "mlflow")

@@ -1,4 +1,4 @@
-"""What tests share: a tiny random Whisper with its tones, made once, and a way to run the program."""
+"""What tests share: a tiny random Whisper with its tones, and a way to run the program."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# No time limit an example: machines are shared, and what is tested is never how long it takes.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 
 RunProgram = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,8 +106,7 @@ def test_every_bit_of_the_list_counts(root: Path) -> None:
         changed[place] ^= 0x04
         (checkpoint / LIST_NAME).write_bytes(bytes(changed))
         if fault(checkpoint) is None:
-            near = original[max(0, place - 12) : place + 2]
-            assert b'"step"' in near or original[place : place + 1].isspace()
+            assert json.loads(changed)["files"] == json.loads(original)["files"]
 
 
 def test_two_checkpoints_are_kept(root: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from asr_adapt.adapter import AdapterCard
 from asr_adapt.manifest import read_manifest
 from asr_adapt.model import SpeechModel, load_base
 from asr_adapt.records import Utterance
-from asr_adapt.settings import PromptSettings, TrainSettings
+from asr_adapt.settings import LoraSettings, PromptSettings, TrainSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.train import Observer, TrainJob, finetune
 from asr_adapt.weights import ResolvedWeights, resolve_weights
@@ -37,8 +37,15 @@ def toy_rows(toy: Path, split: str) -> list[Utterance]:
 
 
 def toy_job(toy: Path, method: str = "lora") -> TrainJob:
-    """Return a job of 8 steps with two evaluations."""
-    settings = TrainSettings(method=method, epochs=2, batch_size=4, evaluations=2, dev_limit=4)
+    """Return a job of 8 steps with two evaluations, and dropout, which draws at every step."""
+    settings = TrainSettings(
+        method=method,
+        epochs=2,
+        batch_size=4,
+        evaluations=2,
+        dev_limit=4,
+        lora=LoraSettings(dropout=0.05),
+    )
     return TrainJob(
         train=toy_rows(toy, "train")[:16],
         dev=toy_rows(toy, "dev"),

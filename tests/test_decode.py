@@ -1,0 +1,347 @@
+"""Decoding: transformers' own text without a prompt, and nobody's neighbours change a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from transformers import WhisperForConditionalGeneration
+
+from asr_adapt.bias import NO_PROMPT, Prompt, build_prompt
+from asr_adapt.decode import (
+    SPARE_TOKENS,
+    TOKENS_PER_S,
+    ArmPlan,
+    Decoded,
+    decode_arms,
+    encode_sounds,
+    generate,
+    token_cap,
+)
+from asr_adapt.errors import Stopped
+from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
+from asr_adapt.model import SpeechModel, load_base, prompted_start, with_adapter
+from asr_adapt.records import Hypothesis, Utterance
+from asr_adapt.settings import DecodeSettings, PromptSettings, TrainSettings
+from asr_adapt.stopping import StopRequest
+from asr_adapt.weights import PACKAGES, package_files, resolve_weights
+from tests.toys import CPU, toy_base, toy_job, toy_rows, train_toy, with_settings
+
+SENTENCES = (
+    "Weser Traffic, this is motor vessel Anna Lotte, good morning, over.",
+    "My position is five three degrees, four two minutes north, speed twelve knots.",
+    "The pilot will board at the sea buoy in twenty minutes.",
+    "Please repeat the last message.",
+)
+Sounds = list[np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def trained(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> SpeechModel:
+    """A toy model that writes something: trained for a few passes."""
+    folder = tmp_path_factory.mktemp("trained") / "full"
+    settings = TrainSettings(method="full", epochs=8, learning_rate=3e-3, evaluations=1)
+    train_toy(toy, with_settings(toy_job(toy), settings), folder)
+    return with_adapter(toy_base(toy), folder)
+
+
+@pytest.fixture(scope="module")
+def tiny() -> SpeechModel:
+    """Whisper tiny.en."""
+    if package_files(PACKAGES["whisper-tiny.en"]) is None:
+        pytest.skip("whisper-tiny.en is not installed")
+    return load_base(resolve_weights("whisper-tiny.en"), CPU)
+
+
+@pytest.fixture(scope="module")
+def speech() -> Sounds:
+    """The sentences, spoken by a synthetic voice; 16 kHz."""
+    hibari = pytest.importorskip("hibari")
+    from scipy.signal import resample_poly
+
+    voice = hibari.Hibari()
+    return [resample_poly(voice(text), 2, 3).astype(np.float32) for text in SENTENCES]
+
+
+def decode_sounds(
+    model: SpeechModel, sounds: Sequence[np.ndarray], prompts: Sequence[Prompt], beams: int = 1
+) -> list[Decoded]:
+    """Decode sounds in one batch in the full window, with 60 tokens at most."""
+    starts = [prompted_start(model, p.token_ids, "en") for p in prompts]
+    return generate(model, encode_sounds(model, sounds, 1500), starts, 60, beams)
+
+
+def told(model: SpeechModel, *phrases: str) -> Prompt:
+    """Return the prompt that tells the model the phrases."""
+    return build_prompt(phrases, model.tokenize, PromptSettings())
+
+
+def run_arms(
+    model: SpeechModel,
+    utterances: Sequence[Utterance],
+    arms: Sequence[ArmPlan],
+    path: Path,
+    batch_size: int = 8,
+) -> dict[tuple[str, str], Hypothesis]:
+    """Decode arms into a log and return its rows by utterance and arm."""
+    settings = DecodeSettings(batch_size=batch_size)
+    decode_arms(model, utterances, arms, settings, HypothesisLog(path), StopRequest())
+    return {(row.utterance_id, row.arm): row for row in read_hypotheses(path)}
+
+
+def arms_of(model: SpeechModel, utterances: Sequence[Utterance]) -> list[ArmPlan]:
+    """Return an arm without and one with prompts; every third utterance has nothing to be told."""
+    prompts = {
+        u.utterance_id: NO_PROMPT if i % 3 == 0 else told(model, *u.context)
+        for i, u in enumerate(utterances)
+    }
+    return [ArmPlan("base"), ArmPlan("base+bias", prompts)]
+
+
+def texts(rows: dict[tuple[str, str], Hypothesis]) -> dict[tuple[str, str], str]:
+    """Return the texts of rows."""
+    return {key: row.text for key, row in rows.items()}
+
+
+@torch.inference_mode()
+def teacher_forced(model: SpeechModel, sound: np.ndarray, start: list[int], text: str) -> float:
+    """Return the mean log-probability of a text and its end, one position at a time, in float64."""
+    hidden = encode_sounds(model, [sound], 1500).double()
+    end = model.tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    spoken = [*model.tokenize(text), end]
+    whisper: WhisperForConditionalGeneration = model.whisper.double()
+    try:
+        tokens = torch.tensor([[*start, *spoken]])
+        logits = whisper(encoder_outputs=(hidden,), decoder_input_ids=tokens).logits[0]
+    finally:
+        model.whisper.float()
+    chosen = [
+        float(logits[len(start) - 1 + i].log_softmax(-1)[token]) for i, token in enumerate(spoken)
+    ]
+    return sum(chosen) / len(chosen)
+
+
+@pytest.mark.weights
+def test_greedy_text_is_transformers_own(tiny: SpeechModel, speech: Sounds) -> None:
+    ours = decode_sounds(tiny, speech, [NO_PROMPT] * len(speech))
+    features = tiny.feature_extractor(speech, sampling_rate=16_000, return_tensors="pt")
+    theirs = tiny.whisper.generate(
+        features["input_features"], max_new_tokens=60, return_timestamps=False
+    )
+    expected = [
+        tiny.tokenizer.decode(row, skip_special_tokens=True).strip() for row in theirs.tolist()
+    ]
+    assert [d.text for d in ours] == expected
+    for text, sentence in zip(expected, SENTENCES, strict=True):
+        assert set(text.lower().split()) & set(sentence.lower().split())
+
+
+@pytest.mark.weights
+def test_prompts_of_many_lengths_share_a_batch(tiny: SpeechModel, speech: Sounds) -> None:
+    prompts = [
+        told(tiny, "Anna Lotte", "Weser Traffic", "Nordic Star", "Maria Desgagnés"),
+        NO_PROMPT,
+        told(tiny, "sea buoy"),
+        NO_PROMPT,
+    ]
+    together = decode_sounds(tiny, speech, prompts)
+    plain = decode_sounds(tiny, speech, [NO_PROMPT] * 4)
+    for i, (sound, prompt) in enumerate(zip(speech, prompts, strict=True)):
+        alone = decode_sounds(tiny, [sound], [prompt])[0]
+        assert together[i].text == alone.text
+        assert together[i].avg_logprob == pytest.approx(alone.avg_logprob, abs=1e-4)
+    # Those that are told nothing write what they write when nobody is told anything.
+    assert [together[i].text for i in (1, 3)] == [plain[i].text for i in (1, 3)]
+
+
+@pytest.mark.weights
+def test_a_prompt_stays_out_of_the_text(tiny: SpeechModel, speech: Sounds) -> None:
+    planted = told(tiny, "Quetzalcoatl", "Zanzibar Empress", "Xylophone")
+    for decoded in decode_sounds(tiny, speech, [planted] * len(speech)):
+        assert decoded.text
+        for word in ("quetzalcoatl", "zanzibar", "xylophone"):
+            assert word not in decoded.text.lower()
+
+
+@pytest.mark.weights
+def test_avg_logprob_is_that_of_teacher_forcing(tiny: SpeechModel, speech: Sounds) -> None:
+    for prompt in (NO_PROMPT, told(tiny, "Anna Lotte")):
+        decoded = decode_sounds(tiny, speech[:2], [prompt, NO_PROMPT])[0]
+        start = prompted_start(tiny, prompt.token_ids, "en")
+        expected = teacher_forced(tiny, speech[0], start, " " + decoded.text)
+        assert decoded.avg_logprob == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.weights
+def test_beam_search_runs_with_prompts(tiny: SpeechModel, speech: Sounds) -> None:
+    prompts = [told(tiny, "Anna Lotte"), NO_PROMPT]
+    for decoded, sentence in zip(
+        decode_sounds(tiny, speech[:2], prompts, beams=5), SENTENCES, strict=False
+    ):
+        assert set(decoded.text.lower().split()) & set(sentence.lower().split())
+        assert decoded.avg_logprob is not None
+        assert decoded.avg_logprob < 0
+
+
+@pytest.mark.weights
+def test_a_cap_is_kept_and_said(tiny: SpeechModel, speech: Sounds) -> None:
+    start = prompted_start(tiny, (), "en")
+    hidden = encode_sounds(tiny, speech[1:2], 1500)
+    capped = generate(tiny, hidden, [start], 5)[0]
+    assert capped.capped
+    assert len(tiny.tokenize(" " + capped.text)) <= 5
+    assert not generate(tiny, hidden, [start], 60)[0].capped
+
+
+def test_batches_of_any_size_write_the_same_text(
+    toy: Path, trained: SpeechModel, tmp_path: Path
+) -> None:
+    utterances = toy_rows(toy, "test")
+    arms = arms_of(trained, utterances)
+    found = [
+        texts(run_arms(trained, utterances, arms, tmp_path / f"{size}.jsonl", size))
+        for size in (1, 3, 8)
+    ]
+    assert found[0] == found[1] == found[2]
+    assert len(set(found[0].values())) > 1
+    assert len(found[0]) == 2 * len(utterances)
+
+
+def test_the_order_of_utterances_changes_no_text(
+    toy: Path, trained: SpeechModel, tmp_path: Path
+) -> None:
+    utterances = toy_rows(toy, "test")
+    arms = [ArmPlan("base")]
+    forward = run_arms(trained, utterances, arms, tmp_path / "a.jsonl", 4)
+    backward = run_arms(trained, utterances[::-1], arms, tmp_path / "b.jsonl", 4)
+    assert texts(forward) == texts(backward)
+
+
+def test_an_empty_prompt_is_no_prompt(toy: Path, trained: SpeechModel, tmp_path: Path) -> None:
+    utterances = toy_rows(toy, "test")
+    empty = {u.utterance_id: NO_PROMPT for u in utterances}
+    rows = run_arms(
+        trained, utterances, [ArmPlan("base"), ArmPlan("base+bias", empty)], tmp_path / "a.jsonl"
+    )
+    for u in utterances:
+        plain, prompted = rows[u.utterance_id, "base"], rows[u.utterance_id, "base+bias"]
+        assert (plain.text, plain.avg_logprob) == (prompted.text, prompted.avg_logprob)
+        assert prompted.prompt is None
+
+
+def test_hypotheses_say_what_was_told_and_what_did_not_fit(
+    toy: Path, trained: SpeechModel, tmp_path: Path
+) -> None:
+    utterances = toy_rows(toy, "test")[:2]
+    small = PromptSettings(budget_tokens=6)  # the toy's tokens are bytes
+    prompt = build_prompt(["tug", "lighthouse"], trained.tokenize, small)
+    plan = ArmPlan("base+bias", {u.utterance_id: prompt for u in utterances})
+    for row in run_arms(trained, utterances, [plan], tmp_path / "a.jsonl").values():
+        assert row.prompt == "tug."
+        assert row.dropped_phrases == ("lighthouse",)
+        assert row.decode_s > 0
+
+
+def test_a_log_begun_elsewhere_is_completed_and_kept(
+    toy: Path, trained: SpeechModel, tmp_path: Path
+) -> None:
+    utterances = toy_rows(toy, "test")
+    arms = arms_of(trained, utterances)
+    whole = run_arms(trained, utterances, arms, tmp_path / "whole.jsonl")
+    lines = (tmp_path / "whole.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "part.jsonl").write_text("".join(lines[1:20:2]))
+    again = run_arms(trained, utterances, arms, tmp_path / "part.jsonl")
+    assert texts(again) == texts(whole)
+    assert (tmp_path / "part.jsonl").read_text().startswith("".join(lines[1:20:2]))
+
+
+def test_a_stop_leaves_whole_batches(toy: Path, trained: SpeechModel, tmp_path: Path) -> None:
+    stop = StopRequest()
+    seen: list[int] = []
+
+    def progress(done: int, total: int) -> None:
+        seen.append(done)
+        stop.signal_name = "SIGTERM"
+
+    log = HypothesisLog(tmp_path / "a.jsonl")
+    utterances = toy_rows(toy, "test")
+    with pytest.raises(Stopped):
+        decode_arms(trained, utterances, [ArmPlan("base")], DecodeSettings(4), log, stop, progress)
+    assert len(read_hypotheses(log.path)) == seen[0] <= 4
+
+
+def test_a_sound_that_cannot_be_used_fails_alone(
+    toy: Path, trained: SpeechModel, tmp_path: Path
+) -> None:
+    utterances = toy_rows(toy, "test")
+    whole = run_arms(trained, utterances, [ArmPlan("base")], tmp_path / "whole.jsonl")
+    broken = tmp_path / "broken.flac"
+    broken.write_bytes(b"no sound")
+    bad = [replace(utterances[0], audio_path=broken), *utterances[1:]]
+    rows = run_arms(trained, bad, [ArmPlan("base")], tmp_path / "bad.jsonl")
+    failed = rows[utterances[0].utterance_id, "base"]
+    assert failed.text == ""
+    assert "broken.flac" in (failed.error or "")
+    others = {k: v for k, v in texts(rows).items() if k[0] != utterances[0].utterance_id}
+    assert others == {k: v for k, v in texts(whole).items() if k in others}
+    alone = run_arms(trained, bad[:1], [ArmPlan("base")], tmp_path / "alone.jsonl")
+    assert alone[utterances[0].utterance_id, "base"].error == failed.error
+
+
+def test_a_loop_costs_tokens_by_its_length_and_is_flagged(toy: Path, tmp_path: Path) -> None:
+    """An untrained toy writes until it is stopped."""
+    model = toy_base(toy)
+    path = tmp_path / "noise.wav"
+    soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(32_000), 16_000)
+    utterance = Utterance("noise", path, 0.0, 2.0, reference="ship")
+    made: list[int] = []
+    model.whisper.model.decoder.register_forward_hook(lambda *_: made.append(1))
+    row = run_arms(model, [utterance], [ArmPlan("base")], tmp_path / "a.jsonl")["noise", "base"]
+    assert len(made) <= token_cap(2.0) == 2 * TOKENS_PER_S + SPARE_TOKENS
+    assert len(made) < token_cap(2.0) or "cap" in row.flags
+
+
+def test_avg_logprob_agrees_on_the_toy(toy: Path, trained: SpeechModel, tmp_path: Path) -> None:
+    from asr_adapt.audio import load_utterance
+
+    utterances = toy_rows(toy, "test")[:3]
+    sounds = [load_utterance(u) for u in utterances]
+    for sound, decoded in zip(sounds, decode_sounds(trained, sounds, [NO_PROMPT] * 3), strict=True):
+        if decoded.capped:
+            continue
+        raw = generate_tokens(trained, sound)
+        expected = mean_logprob(trained, sound, raw)
+        assert decoded.avg_logprob == pytest.approx(expected, abs=1e-3)
+
+
+@torch.inference_mode()
+def generate_tokens(model: SpeechModel, sound: np.ndarray) -> list[int]:
+    """Greedy search written out: the most likely token until the end."""
+    hidden = encode_sounds(model, [sound], 1500)
+    start = prompted_start(model, (), "en")
+    end = model.tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    barred = model.whisper.generation_config.begin_suppress_tokens or []
+    tokens: list[int] = []
+    while not tokens or tokens[-1] != end:
+        given = torch.tensor([[*start, *tokens]])
+        logits = model.whisper(encoder_outputs=(hidden,), decoder_input_ids=given).logits[0, -1]
+        if not tokens:
+            logits[barred] = -torch.inf
+        tokens.append(int(logits.argmax()))
+    return tokens
+
+
+@torch.inference_mode()
+def mean_logprob(model: SpeechModel, sound: np.ndarray, tokens: list[int]) -> float:
+    """Return the mean log-probability of tokens, all at once."""
+    hidden = encode_sounds(model, [sound], 1500)
+    start = prompted_start(model, (), "en")
+    given = torch.tensor([[*start, *tokens]])
+    logits = model.whisper(encoder_outputs=(hidden,), decoder_input_ids=given).logits[0].double()
+    places = logits[len(start) - 1 : -1].log_softmax(-1)
+    return float(places[torch.arange(len(tokens)), torch.tensor(tokens)].mean())

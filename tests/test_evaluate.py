@@ -1,0 +1,277 @@
+"""Run directories: the arms that apply, and a broken-off run that ends like an unbroken one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr_adapt import evaluate as evaluation
+from asr_adapt.audio import apply_long_policy, load_utterance
+from asr_adapt.errors import DataError, Stopped, UsageError
+from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate
+from asr_adapt.hypotheses import read_hypotheses
+from asr_adapt.manifest import read_manifest
+from asr_adapt.records import ARMS, BiasList, Hypothesis, Utterance
+from asr_adapt.settings import DecodeSettings, PromptSettings
+from asr_adapt.stopping import StopRequest
+from tests.toys import toy_job, toy_rows, toy_weights, train_toy
+
+SHIPS = BiasList("ships", ("tug", "mast"), "ships.txt")
+
+
+def quiet(_: str) -> Callable[[int, int], None]:
+    """Show no progress."""
+    return lambda done, total: None
+
+
+@pytest.fixture(scope="module")
+def adapter(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LoRA adapter trained on the toy."""
+    folder = tmp_path_factory.mktemp("adapter") / "lora"
+    train_toy(toy, toy_job(toy), folder)
+    return folder
+
+
+def without_context(rows: list[Utterance]) -> list[Utterance]:
+    """Return the rows with nothing known about them."""
+    return [replace(u, context=()) for u in rows]
+
+
+def job_for(toy: Path, rows: list[Utterance], adapter: Path | None = None) -> EvaluationJob:
+    """Return a job that decodes one domain set."""
+    return EvaluationJob(
+        sets=[TestSet("calls", "domain", "Calls", rows)],
+        weights=toy_weights(toy),
+        adapter=adapter,
+        bias_list=None,
+        prompts=PromptSettings(),
+        decode=DecodeSettings(batch_size=4),
+        normaliser="raw",
+        device="cpu",
+        seed=1,
+    )
+
+
+def run(job: EvaluationJob, out: Path, *, resume: bool = False) -> None:
+    """Evaluate without a stop and without a word."""
+    evaluate(job, out, resume=resume, stop=StopRequest(), progress_for=quiet)
+
+
+def rows_of(out: Path, name: str = "calls") -> list[Hypothesis]:
+    """Return a set's hypotheses without their times, in the order of arm and utterance."""
+    rows = read_hypotheses(out / "sets" / name / "hypotheses.jsonl")
+    return sorted(
+        (replace(row, decode_s=0.0) for row in rows),
+        key=lambda row: (ARMS.index(row.arm), row.utterance_id),
+    )
+
+
+def arms_of(out: Path, name: str = "calls") -> list[str]:
+    """Return the arms of a set, in order."""
+    return list(dict.fromkeys(row.arm for row in rows_of(out, name)))
+
+
+def test_arms_that_have_nothing_to_tell_are_left_out(
+    toy: Path, adapter: Path, tmp_path: Path
+) -> None:
+    told = toy_rows(toy, "test")[:4]
+    untold = without_context(told)
+    jobs = {
+        "base": job_for(toy, untold),
+        "base,base+bias": job_for(toy, told),
+        "base,lora": job_for(toy, untold, adapter),
+        "base,base+bias,lora,lora+bias": replace(job_for(toy, untold, adapter), bias_list=SHIPS),
+        "lora+bias": replace(job_for(toy, told, adapter), arms=("lora+bias",)),
+    }
+    for expected, job in jobs.items():
+        run(job, tmp_path / expected)
+        assert arms_of(tmp_path / expected) == expected.split(",")
+
+
+def test_general_speech_is_not_told_about_the_domain(toy: Path, tmp_path: Path) -> None:
+    rows = without_context(toy_rows(toy, "test")[:4])
+    general = TestSet("phone", "general", "Telephone", rows)
+    job = replace(job_for(toy, rows), bias_list=SHIPS)
+    run(replace(job, sets=[*job.sets, general]), tmp_path)
+    assert arms_of(tmp_path) == ["base", "base+bias"]
+    assert arms_of(tmp_path, "phone") == ["base"]
+    prompts = {row.prompt for row in rows_of(tmp_path) if row.arm == "base+bias"}
+    assert prompts == {"tug, mast."}
+    assert {row.prompt for row in rows_of(tmp_path) if row.arm == "base"} == {None}
+
+
+def test_context_of_an_utterance_comes_before_the_list(toy: Path, tmp_path: Path) -> None:
+    rows = [replace(u, context=("keel",)) for u in toy_rows(toy, "test")[:2]]
+    run(replace(job_for(toy, rows), bias_list=SHIPS, arms=("base+bias",)), tmp_path)
+    assert {row.prompt for row in rows_of(tmp_path)} == {"keel, tug, mast."}
+
+
+def test_the_run_directory_holds_what_was_decoded(toy: Path, adapter: Path, tmp_path: Path) -> None:
+    rows = toy_rows(toy, "test")[:4]
+    run(job_for(toy, rows, adapter), tmp_path)
+    manifest = read_manifest(tmp_path / "sets/calls/manifest.jsonl", allow_outside=True)
+    assert [u.utterance_id for u in manifest] == [u.utterance_id for u in rows]
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["adapter"]["sha256"]
+    assert record["model"]["sha256"] == toy_weights(toy).sha256
+    assert len(rows_of(tmp_path)) == 4 * len(ARMS)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.37, 0.5, 0.8, 0.99, 1.0])
+def test_a_run_torn_at_any_byte_ends_like_an_unbroken_one(
+    share: float, toy: Path, adapter: Path, tmp_path: Path
+) -> None:
+    job = job_for(toy, toy_rows(toy, "test")[:8], adapter)
+    out = tmp_path / "run"
+    run(job, out)
+    whole = rows_of(out)
+    path = out / "sets/calls/hypotheses.jsonl"
+    content = path.read_bytes()
+    path.write_bytes(content[: round(share * len(content))])
+    run(job, out, resume=True)
+    assert rows_of(out) == whole
+
+
+@pytest.mark.parametrize("batches", [1, 2, 3])
+def test_a_stopped_run_goes_on(batches: int, toy: Path, adapter: Path, tmp_path: Path) -> None:
+    job = job_for(toy, toy_rows(toy, "test")[:8], adapter)
+    run(job, tmp_path / "whole")
+    stop = StopRequest()
+    seen: list[int] = []
+
+    def stopping(_: str) -> Callable[[int, int], None]:
+        def update(done: int, total: int) -> None:
+            seen.append(done)
+            if len(seen) == batches:
+                stop.signal_name = "SIGINT"
+
+        return update
+
+    try:
+        evaluate(job, tmp_path / "run", resume=False, stop=stop, progress_for=stopping)
+    except Stopped:
+        before = (tmp_path / "run/sets/calls/hypotheses.jsonl").read_bytes()
+        run(job, tmp_path / "run", resume=True)
+        assert (tmp_path / "run/sets/calls/hypotheses.jsonl").read_bytes().startswith(before)
+    else:
+        pytest.fail(f"only {len(seen)} batches: the stop came too late to be one")
+    assert rows_of(tmp_path / "run") == rows_of(tmp_path / "whole")
+
+
+def test_a_finished_run_is_left_as_it_is(toy: Path, tmp_path: Path) -> None:
+    job = job_for(toy, toy_rows(toy, "test")[:4])
+    run(job, tmp_path)
+    before = (tmp_path / "sets/calls/hypotheses.jsonl").read_bytes()
+    run(job, tmp_path, resume=True)
+    assert (tmp_path / "sets/calls/hypotheses.jsonl").read_bytes() == before
+    with pytest.raises(UsageError, match="--resume"):
+        run(job, tmp_path)
+    assert (tmp_path / "sets/calls/hypotheses.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"normaliser": "whisper-en"}, "normaliser"),
+        ({"decode": DecodeSettings(beam_size=2)}, "decode"),
+        ({"adapter": None}, "adapter"),
+        ({"bias_list": SHIPS}, "decode"),
+        ({"seed": 2}, "seed"),
+    ],
+    ids=["normaliser", "beam", "adapter", "list", "seed"],
+)
+def test_another_run_is_not_resumed(
+    change: dict[str, Any], says: str, toy: Path, adapter: Path, tmp_path: Path
+) -> None:
+    job = replace(job_for(toy, toy_rows(toy, "test")[:2], adapter), arms=("base",))
+    run(job, tmp_path)
+    with pytest.raises(UsageError, match=f"another '{says}'"):
+        run(replace(job, **change), tmp_path, resume=True)
+
+
+def test_changed_data_is_not_resumed(toy: Path, tmp_path: Path) -> None:
+    rows = toy_rows(toy, "test")[:2]
+    run(job_for(toy, rows), tmp_path)
+    corrected = [replace(rows[0], reference="ship ship"), rows[1]]
+    with pytest.raises(UsageError, match="data has changed"):
+        run(job_for(toy, corrected), tmp_path, resume=True)
+
+
+def test_an_adapter_for_other_weights_is_refused_before_any_work(
+    toy: Path, adapter: Path, tmp_path: Path
+) -> None:
+    job = job_for(toy, toy_rows(toy, "test")[:2], adapter)
+    other = replace(job.weights, sha256="f" * 64, name="other")
+    with pytest.raises(DataError, match="not on other"):
+        run(replace(job, weights=other), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def long_row(toy: Path, tmp_path: Path) -> Utterance:
+    """70 seconds of the toy's words with pauses between them."""
+    rows = toy_rows(toy, "test")
+    pause = np.zeros(8_000, dtype=np.float32)
+    sounds: list[np.ndarray] = []
+    while sum(map(len, sounds)) < 70 * 16_000:
+        sounds += [load_utterance(rows[len(sounds) // 2 % len(rows)]), pause]
+    sound = np.concatenate(sounds)[: 70 * 16_000]
+    noise = 1e-3 * np.random.default_rng(0).standard_normal(len(sound))
+    soundfile.write(tmp_path / "long.flac", sound + noise, 16_000)
+    return replace(rows[0], utterance_id="long", audio_path=tmp_path / "long.flac", duration_s=70.0)
+
+
+def test_long_speech_is_decoded_in_pieces_and_joined(
+    toy: Path, tmp_path: Path, long_row: Utterance
+) -> None:
+    short = toy_rows(toy, "test")[:2]
+    run(job_for(toy, [short[0], long_row, short[1]]), tmp_path / "run")
+    rows = rows_of(tmp_path / "run")
+    ids = {short[0].utterance_id, "long", short[1].utterance_id}
+    assert {(row.utterance_id, row.arm) for row in rows} == {
+        (uid, arm) for uid in ids for arm in ("base", "base+bias")
+    }
+    pieces, _ = apply_long_policy([long_row], "split")
+    assert len(pieces) >= 3
+    parts = {
+        (row.utterance_id, row.arm): row.text
+        for row in read_hypotheses(tmp_path / "run/sets/calls/pieces.jsonl")
+    }
+    for row in rows:
+        if row.utterance_id == "long":
+            texts = [parts[piece.utterance_id, row.arm] for piece in pieces]
+            assert row.text == " ".join(text for text in texts if text)
+
+
+def test_a_stop_among_pieces_of_the_second_weights_goes_on(
+    toy: Path,
+    adapter: Path,
+    tmp_path: Path,
+    long_row: Utterance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = replace(job_for(toy, [long_row], adapter), arms=("base", "lora"))
+    job = replace(job, decode=DecodeSettings(batch_size=1))
+    run(job, tmp_path / "whole")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "join_pieces", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(job, tmp_path / "run")
+    path = tmp_path / "run/sets/calls/pieces.jsonl"
+    whole = (tmp_path / "whole/sets/calls/pieces.jsonl").read_text().splitlines(keepends=True)
+    lines = len(path.read_text().splitlines())
+    path.write_text("".join(whole[: lines + 1]))  # all of base, one piece of lora
+    run(job, tmp_path / "run", resume=True)
+    assert rows_of(tmp_path / "run") == rows_of(tmp_path / "whole")
+    assert len(rows_of(tmp_path / "run")) == 2

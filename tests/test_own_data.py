@@ -1,0 +1,153 @@
+"""A user's own data: checked before work depends on it, split without shared speakers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr_adapt.errors import DataError, LeakError
+from asr_adapt.importers.columns import ColumnNames
+from asr_adapt.manifest import read_manifest
+from asr_adapt.own_data import (
+    CheckedData,
+    ReadingRules,
+    check_sounds,
+    prepare_manifests,
+    read_checked,
+    refuse_leaks,
+    select_for_test,
+    training_data,
+)
+from asr_adapt.progress import ProgressDisplay
+from asr_adapt.records import Utterance
+from tests.toys import toy_rows, write_csv
+
+RULES = ReadingRules(ColumnNames(), allow_outside=True)
+
+
+def silent(_: str) -> None:
+    """Take a notice and say nothing."""
+
+
+def broken(rows: list[Utterance], folder: Path) -> list[Utterance]:
+    """Replace the third row's sound by one that cannot be read."""
+    path = folder / "broken.flac"
+    path.write_bytes(b"fLaC")
+    return [*rows[:2], replace(rows[2], audio_path=path), *rows[3:]]
+
+
+def test_sounds_that_cannot_be_used_are_named(toy: Path, tmp_path: Path) -> None:
+    rows = broken(toy_rows(toy, "test"), tmp_path)
+    with pytest.raises(DataError, match=r"broken\.flac") as error:
+        check_sounds(rows, 0)
+    assert rows[2].utterance_id in str(error.value)
+    kept, excluded = check_sounds(rows, 1)
+    assert [u.utterance_id for u in kept] == [
+        u.utterance_id for u in rows if u.audio_path.name != "broken.flac"
+    ]
+    assert [row["id"] for row in excluded] == [rows[2].utterance_id]
+
+
+def test_noise_is_estimated_where_nothing_says_it(toy: Path) -> None:
+    rows = toy_rows(toy, "test")[:2]
+    known = replace(rows[0], tags={"cnr_db": "7"})
+    kept, _ = check_sounds([known, rows[1]], 0)
+    assert kept[0].tags == {"cnr_db": "7"}
+    assert float(kept[1].tags["snr_db"]) > 10  # tones with a little noise
+
+
+def test_long_speech_goes_by_the_rule(toy: Path, tmp_path: Path) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(35 * 16_000)
+    soundfile.write(tmp_path / "long.wav", noise, 16_000)
+    long = replace(toy_rows(toy, "test")[0], audio_path=tmp_path / "long.wav", duration_s=35.0)
+    path = write_csv(tmp_path / "data.csv", [long, *toy_rows(toy, "test")[1:4]])
+    display = ProgressDisplay(quiet=True)
+    with pytest.raises(DataError, match="long"):
+        read_checked(path, RULES, display)
+    skipped = read_checked(path, replace(RULES, long="skip"), display)
+    assert len(skipped.utterances) == 3
+    assert [row["reason"] for row in skipped.excluded] == ["longer than 30 s, skipped"]
+    whole = read_checked(path, replace(RULES, long="split"), display)
+    assert len(whole.utterances) == 4
+    assert max(u.duration_s for u in whole.utterances) == pytest.approx(35.0)
+
+
+def test_dev_speech_is_set_apart_by_speaker(toy: Path) -> None:
+    data = CheckedData(toy_rows(toy, "train"), [])
+    said: list[str] = []
+    chosen = training_data(data, None, 1, said.append)
+    assert not {u.utterance_id for u in chosen.train} & {u.utterance_id for u in chosen.dev}
+    assert len(chosen.train) + len(chosen.dev) == len(data.utterances)
+    assert said[-1].startswith(f"dev: {len(chosen.dev)} of {len(data.utterances)}")
+    again = training_data(data, None, 1, silent)
+    assert again == chosen
+
+
+def test_the_split_column_and_given_dev_data_come_first(toy: Path) -> None:
+    rows = toy_rows(toy, "train")
+    names = {0: "train", 1: "dev", 2: "test"}
+    marked = [replace(u, tags={"split": names[i % 3]}) for i, u in enumerate(rows)]
+    chosen = training_data(CheckedData(marked, []), None, 1, silent)
+    assert chosen.train == marked[0::3]
+    assert chosen.dev == marked[1::3]
+    given = CheckedData(toy_rows(toy, "dev"), [])
+    chosen = training_data(CheckedData(marked, []), given, 1, silent)
+    assert chosen.train == marked[0::3]
+    assert chosen.dev == given.utterances
+
+
+def test_rows_without_text_are_left_out_of_training(toy: Path) -> None:
+    rows = toy_rows(toy, "train")
+    rows[0] = replace(rows[0], reference=None)
+    said: list[str] = []
+    chosen = training_data(CheckedData(rows, []), None, 1, said.append)
+    assert rows[0] not in [*chosen.train, *chosen.dev]
+    assert said[0].startswith("1 utterances without text")
+
+
+def test_too_little_to_split_is_said(toy: Path) -> None:
+    with pytest.raises(DataError, match="too few"):
+        training_data(CheckedData(toy_rows(toy, "train")[:1], []), None, 1, silent)
+    given = CheckedData(toy_rows(toy, "dev"), [])
+    with pytest.raises(DataError, match="0 utterances to train on"):
+        training_data(CheckedData([], []), given, 1, silent)
+
+
+def test_test_rows_are_those_of_the_split(toy: Path) -> None:
+    rows = toy_rows(toy, "test")
+    assert select_for_test(CheckedData(rows, []), "test", silent) == rows
+    marked = [replace(u, tags={"split": "test" if i else "train"}) for i, u in enumerate(rows)]
+    data = CheckedData(marked, [])
+    assert select_for_test(data, "test", silent) == marked[1:]
+    assert select_for_test(data, "all", silent) == marked
+    with pytest.raises(DataError, match="--split"):
+        select_for_test(data, "dev", silent)
+
+
+def test_leaks_are_refused_or_said() -> None:
+    def leak() -> None:
+        raise LeakError("ann is in both")
+
+    said: list[str] = []
+    with pytest.raises(LeakError):
+        refuse_leaks(leak, False, said.append)
+    assert refuse_leaks(leak, True, said.append) == "LEAK: ann is in both"
+    assert said == ["leak allowed: ann is in both"]
+    assert refuse_leaks(lambda: None, False, said.append).startswith("no test speaker")
+
+
+def test_prepared_manifests_share_no_speaker(toy: Path, tmp_path: Path) -> None:
+    rows = [
+        replace(u, speaker=f"s{i % 12}")
+        for i, u in enumerate([*toy_rows(toy, "train"), *toy_rows(toy, "test")])
+    ]
+    written = prepare_manifests(CheckedData(rows, []), tmp_path, 0.1, 0.2, 1, silent)
+    parts = {name: read_manifest(tmp_path / name, allow_outside=True) for name in written}
+    assert sum(written.values()) == len(rows)
+    speakers = [{u.speaker for u in part} for part in parts.values()]
+    assert sum(map(len, speakers)) == len(set().union(*speakers)) == 12
+    assert len(parts["train.jsonl"]) > len(parts["test.jsonl"]) >= len(parts["dev.jsonl"])
