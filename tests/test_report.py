@@ -287,8 +287,20 @@ def test_page_needs_no_network_and_runs_only_its_own_script(built: tuple[Report,
         assert not name.startswith("on")
         assert name != "style"
         if name in ("src", "href"):
-            assert (tag, value[:6]) == ("audio", "audio/") or value.startswith("#")
+            beside = tag in ("audio", "img") and value.startswith("audio/")
+            assert beside or value.startswith("#")
     assert "http" not in text.replace("http://www.w3.org/", "").replace("http-equiv", "")
+
+
+def test_pictures_of_sounds_are_described_and_loaded_when_seen(built: tuple[Report, Path]) -> None:
+    report, out = built
+    shown = [each.clip for part in report.sets for each in part.examples if each.clip]
+    found = [(name, value) for tag, name, value in Page(page(out)).attributes if tag == "img"]
+    assert [value for name, value in found if name == "width"] == [
+        str(1 + int(clip.duration_s * 64)) for clip in shown
+    ]
+    assert ("alt", f"Spectrogram of {words.duration(shown[0].duration_s)}, 0 to 8 kHz") in found
+    assert found.count(("loading", "lazy")) == len(shown)
 
 
 def test_policy_names_the_hashes_of_what_is_on_the_page(built: tuple[Report, Path]) -> None:
@@ -398,14 +410,17 @@ def test_same_runs_give_the_same_bytes(built: tuple[Report, Path], tmp_path: Pat
 
 def test_clips_are_of_what_is_shown_and_no_more(built: tuple[Report, Path]) -> None:
     report, out = built
-    shown = [each.clip for part in report.sets for each in part.examples]
+    shown = [each.clip for part in report.sets for each in part.examples if each.clip]
     assert 0 < len(shown) <= build.MOST_EXAMPLES
-    assert {f"audio/{path.name}" for path in (out / "audio").iterdir()} == set(shown)
-    with wave.open(str(out / str(shown[0]))) as sound:
+    files = {clip.path for clip in shown} | {clip.picture.path for clip in shown if clip.picture}
+    assert {f"audio/{path.name}" for path in (out / "audio").iterdir()} == files
+    assert len(files) == 2 * len(shown)
+    with wave.open(str(out / shown[0].path)) as sound:
         assert (sound.getframerate(), sound.getsampwidth(), sound.getnchannels()) == (16000, 2, 1)
     example = report.primary.examples[0]
     original = example.utterance.audio_path.read_bytes()[44:]
-    clip = (out / str(example.clip)).read_bytes()[44:]
+    assert example.clip is not None
+    clip = (out / example.clip.path).read_bytes()[44:]
     difference = np.frombuffer(clip, "<i2").astype(int) - np.frombuffer(original, "<i2")
     assert np.abs(difference).max() <= 1
 

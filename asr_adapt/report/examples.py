@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_adapt.records import Hypothesis, Utterance
-from asr_adapt.report.clips import write_clip
+from asr_adapt.report.clips import Clip, write_clip
 from asr_adapt.report.stacking import Block, stack_alignments
 from asr_adapt.score import RunScores, UtteranceScore
 
@@ -52,7 +52,7 @@ class Example:
     reasons: tuple[str, ...]
     heard: tuple[Heard, ...]
     blocks: tuple[Block, ...]
-    clip: str | None
+    clip: Clip | None
 
 
 @dataclass(frozen=True, slots=True)

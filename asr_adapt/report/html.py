@@ -1,8 +1,8 @@
 """Write a report as one HTML page that needs no network.
 
-The page carries its style, its script and its plots; only the sound files stand beside it. Text
-from the data is escaped by jinja2, invisible characters are shown as their code points, and a
-content security policy lets nothing run but the one script whose hash it names.
+The page carries its style, its script and its plots; only sounds and their pictures stand beside
+it. Text from the data is escaped by jinja2, invisible characters are shown as their code points,
+and a content security policy lets nothing run but the one script whose hash it names.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ def render_html(report: Report) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """Allow this style, this script and sound from the page's own folder; nothing else.
+    """Allow this style, this script, sounds and pictures from the page's folder; nothing else.
 
     ``file:`` is what 'self' stands for where a page is opened from disk (W3C CSP Level 3, 6.7).
     """
     return (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-        "media-src 'self' file:; base-uri 'none'; form-action 'none'"
+        "media-src 'self' file:; img-src 'self' file:; base-uri 'none'; form-action 'none'"
     )
 
 

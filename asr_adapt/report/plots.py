@@ -1,4 +1,4 @@
-"""Draw the plots of a report as inline SVG that fits a light and a dark page.
+"""Draw the plots of a report as inline SVG that fits a light and a dark page; paint sounds as PNG.
 
 The home of matplotlib. Text and axes take the colour of the page (``currentColor``), styles become
 plain attributes so that a strict content security policy lets them through, and the same numbers
@@ -12,10 +12,14 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib import image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 ARM_COLOURS = {
     "base": "#7f8790",
@@ -29,6 +33,10 @@ ARM_MARKERS = {"base": "o", "base+bias": "D", "lora": "s", "lora+bias": "^"}
 """Shapes beside colours, for readers and printers that do not tell the colours apart."""
 
 OTHER_COLOUR = "#a86bb5"
+SOUND_COLOURS = "magma"
+"""From black over red to pale yellow, lightness rising evenly: it can be read without colours,
+on a light page, on a dark one and on paper (bids.github.io/colormap)."""
+_NO_VERSION: dict[str, Any] = {"Software": None}  # else matplotlib's would be in the bytes
 _INK = "#010203"  # replaced by currentColor; no arm uses it
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
@@ -148,6 +156,28 @@ def plot_training(loss: Line | None, dev_wer: Line | None) -> str:
         axes.figure.legend(loc="outside lower center", ncols=2)
 
     return _draw(paint, 3.0, "Training loss and word error rate on the dev set by step")
+
+
+def paint_spectrogram(decibels: NDArray[np.float32], lowest_db: float) -> bytes:
+    """Return a PNG of a spectrogram, one pixel for each value.
+
+    Args:
+        decibels: from ``lowest_db`` (dark) to 0 (bright), shape ``(bands, columns)``, the lowest
+            band first.
+        lowest_db: what is darkest.
+    """
+    buffer = io.BytesIO()
+    image.imsave(
+        buffer,
+        decibels,
+        vmin=lowest_db,
+        vmax=0.0,
+        cmap=SOUND_COLOURS,
+        origin="lower",
+        format="png",
+        metadata=_NO_VERSION,
+    )
+    return buffer.getvalue()
 
 
 def _draw(paint: Callable[[Axes], None], height_in: float, title: str) -> str:
