@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from asr_adapt.importers.rows import SkippedRow
-from asr_adapt.inspection import DataSummary, inspect_data, render_summary
+from asr_adapt.inspection import DataSummary, inspect_data, render_summary, silent_ends_s
 from asr_adapt.manifest import ImportedData, load_data
 from asr_adapt.records import Utterance
 
@@ -53,6 +53,8 @@ def test_clean_data_has_no_problem_and_its_measures_are_right(tmp_path: Path) ->
     text = render_summary(summary)
     assert "no problems found" in text
     assert "2, recordings 5" in text
+    # each ends with a quarter of a second between two bursts: 1.25 of 15 s
+    assert "silent ends   8 % of the audio" in text
     assert "audio = path, text = words" in text
     assert "1.0 to 5.0 s, median 3.0, 80 % within 1.4 to 4.6" in text
 
@@ -61,6 +63,7 @@ SOUND_FAULTS: dict[str, tuple[NDArray[np.float64], str]] = {
     "clipped": (np.clip(speech(2) * 30, -1, 1), "clipped"),
     "silent": (speech(2) * 1e-4, "almost silent"),
     "opposite": (np.stack([speech(2), -speech(2)], 1), "channels that cancel each other"),
+    "waiting": (np.pad(speech(0.7), (8000, 12800)), "mostly silence"),
 }
 
 
@@ -71,6 +74,29 @@ def test_faults_of_the_sound_are_found(tmp_path: Path, name: str) -> None:
     summary = inspect(Utterance("bad", tmp_path / "x.wav", 0, 2, "over and out"))
     assert kinds(summary) == {kind: 1}
     assert summary.problems[0].examples == ("bad",)
+
+
+def _is_silent_for(samples: NDArray[np.float64]) -> float:
+    from librosa.effects import trim  # takes seconds to load
+
+    kept, _ = trim(samples, top_db=30)
+    return (len(samples) - len(kept)) / 16000
+
+
+@pytest.mark.slow
+def test_silence_at_the_ends_is_what_librosa_would_trim() -> None:
+    for seed, (before, after) in enumerate([(0, 0), (16000, 0), (0, 12000), (8000, 40000)]):
+        samples = np.pad(speech(1.7, seed) + 0.003, (before, after))
+        found = silent_ends_s(samples.astype(np.float32), 16000)
+        assert found == pytest.approx((before + after) / 16000, abs=0.021)
+        # librosa looks through windows of 128 ms, so each end may begin that much earlier
+        assert _is_silent_for(samples) == pytest.approx(found, abs=0.2)
+
+
+def test_there_is_no_silence_where_there_is_nothing_else() -> None:
+    assert silent_ends_s(np.zeros(16000, np.float32), 16000) == 0
+    assert silent_ends_s(np.zeros(5, np.float32), 16000) == 0
+    assert silent_ends_s(np.zeros(0, np.float32), 16000) == 0
 
 
 TEXT_FAULTS = {
