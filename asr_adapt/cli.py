@@ -346,7 +346,7 @@ def parse_arms(text: str) -> tuple[str, ...]:
 @click.option(
     "--learning-rate",
     type=float,
-    help="Peak learning rate.  [default: 1e-3 for lora, 2e-5 for full]",
+    help="Peak learning rate.  [default: 5e-4 for lora, 2e-5 for full]",
 )
 @click.option("--rank", default=16, show_default=True, help="LoRA rank.")
 @click.option(

@@ -21,7 +21,7 @@ MAX_SEED = 2**32 - 1
 CHANNELS = ("none", "vhf", "telephone")
 METHODS = ("lora", "full")
 REPORTERS = ("none", "tensorboard", "wandb", "mlflow")
-DEFAULT_LEARNING_RATES = {"lora": 1e-3, "full": 2e-5}
+DEFAULT_LEARNING_RATES = {"lora": 5e-4, "full": 2e-5}
 ALL_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 
 
@@ -147,7 +147,7 @@ class TrainSettings:
         method: ``lora`` or ``full`` (all weights).
         epochs: passes over the training data.
         batch_size: utterances a step.
-        learning_rate: peak of AdamW; None for 1e-3 (lora) or 2e-5 (full).
+        learning_rate: peak of AdamW; None for 5e-4 (lora) or 2e-5 (full).
         warmup_share: share of the steps in which the rate rises; after that it falls to 0.
         window_slack_frames: silence after the speech, in encoder frames of 20 ms.
         evaluations: how often dev WER is measured and a candidate kept.
