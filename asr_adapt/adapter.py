@@ -33,7 +33,8 @@ class AdapterCard:
         prompt_template: how phrases become a prompt.
         prompt_budget_tokens: longest prompt seen in training.
         normaliser: the normaliser that dev WER was measured with.
-        strength: factor on the learned change, 1 for all of it.
+        strength: factor on the learned change, 1 for all of it; chosen by dev WER.
+        strength_wer: the dev WER at each strength tried, ``{"strength": .., "wer": ..}``.
         seed: of batches, prompts, augmentation and initial weights.
         weights_sha256: checksum of the adapter's own weights.
         label_minutes: minutes of labelled audio in training, each utterance counted once.
@@ -73,6 +74,7 @@ class AdapterCard:
     versions: Mapping[str, str]
     command: tuple[str, ...]
     strength: float = 1.0
+    strength_wer: tuple[Mapping[str, float], ...] = ()
     card_version: int = field(default=CARD_VERSION)
 
     @property

@@ -406,8 +406,8 @@ def finetune(
         from asr_adapt.settings import Augmentation, LoraSettings, PromptSettings, TrainSettings
         from asr_adapt.splits import check_leaks
         from asr_adapt.text import get_normaliser
-        from asr_adapt.train import TrainJob
         from asr_adapt.train import finetune as run_training
+        from asr_adapt.train_job import TrainJob
         from asr_adapt.weights import resolve_weights
 
         get_normaliser(normaliser)

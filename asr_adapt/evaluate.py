@@ -315,6 +315,7 @@ def adapter_record(folder: Path, card: AdapterCard) -> dict[str, Any]:
         "sha256": card.weights_sha256,
         "method": card.method,
         "strength": card.strength,
+        "strength_wer": [dict(row) for row in card.strength_wer],
         "minutes_of_labels": card.label_minutes,
         "training_s": card.training_s,
         "trainable_parameters": card.trainable_parameters,

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
 from peft.utils import set_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import nn
@@ -150,18 +151,32 @@ def with_adapter(model: SpeechModel, folder: Path) -> SpeechModel:
 
 
 def _merged(whisper: WhisperForConditionalGeneration, folder: Path, strength: float) -> nn.Module:
-    device = next(whisper.parameters()).device
     config = LoraConfig.from_pretrained(folder)
     config.inference_mode = True
     network = put_lora(whisper, config)
+    load_lora(network, folder)
+    set_strength(network, strength)
+    merged: nn.Module = network.merge_and_unload()
+    return merged.eval().requires_grad_(False)
+
+
+def load_lora(network: nn.Module, folder: Path) -> None:
+    """Load the LoRA weights of an adapter folder into a network that has such layers.
+
+    Raises:
+        DataError: they do not fit, or were never trained.
+    """
+    device = next(network.parameters()).device
     tensors = load_file(folder / "adapter_model.safetensors", device=str(device))
     _check_lora_tensors(network, tensors, folder)
     set_peft_model_state_dict(network, tensors)
+
+
+def set_strength(network: nn.Module, strength: float) -> None:
+    """Apply the change that LoRA layers make at a part of its strength, 1 for all of it."""
     for module in network.modules():
-        if hasattr(module, "scale_layer"):
-            module.scale_layer(strength)
-    merged: nn.Module = network.merge_and_unload()
-    return merged.eval().requires_grad_(False)
+        if isinstance(module, LoraLayer):
+            module.set_scale("default", strength)
 
 
 def _check_lora_tensors(network: nn.Module, tensors: dict[str, torch.Tensor], folder: Path) -> None:

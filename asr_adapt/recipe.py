@@ -21,7 +21,8 @@ from asr_adapt.report.build import build_report
 from asr_adapt.report.results import Report
 from asr_adapt.splits import check_leaks
 from asr_adapt.stopping import StopRequest
-from asr_adapt.train import TrainJob, TrainStatus, finetune
+from asr_adapt.train import TrainStatus, finetune
+from asr_adapt.train_job import TrainJob
 from asr_adapt.weights import ResolvedWeights, resolve_weights
 
 

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from transformers import (
@@ -30,8 +29,6 @@ from transformers import (
 
 from asr_adapt import checkpoints
 from asr_adapt.adapter import AdapterCard, file_sha256, weight_file, write_card
-from asr_adapt.alignment import score_words
-from asr_adapt.bias import prompts_for
 from asr_adapt.dataset import (
     IGNORED_LABEL,
     TrainingBatches,
@@ -40,17 +37,15 @@ from asr_adapt.dataset import (
     phrases_said,
     plan_batches,
 )
-from asr_adapt.decode import ArmPlan, decode_arms
 from asr_adapt.environment import package_versions
-from asr_adapt.errors import DataError, EnvironmentProblem, Stopped, UsageError
+from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
 from asr_adapt.files import write_whole
-from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.model import SpeechModel, autocast, encode, with_new_lora
 from asr_adapt.records import Utterance
-from asr_adapt.settings import DecodeSettings, PromptSettings, TrainSettings
+from asr_adapt.selection import DevSelection, best_strength, read_rows
 from asr_adapt.splits import fingerprint
 from asr_adapt.stopping import StopRequest
-from asr_adapt.text import get_normaliser
+from asr_adapt.train_job import TrainJob
 from asr_adapt.window import Window
 
 LOG_EVERY_STEPS = 5
@@ -76,20 +71,6 @@ class TrainStatus:
 
 
 Observer = Callable[[TrainStatus], None]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainJob:
-    """What to train on and how; the inputs of `finetune` that stay the same when it is resumed."""
-
-    train: Sequence[Utterance]
-    dev: Sequence[Utterance]
-    settings: TrainSettings
-    prompts: PromptSettings
-    normaliser: str
-    seed: int
-    command: Sequence[str] = ()
-    report_to: str = "none"
 
 
 def finetune(
@@ -133,10 +114,13 @@ def finetune(
     trainer = build_trainer(model, job, work, plans, [selection, watch, StopAtStep(stop)])
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    add_seconds(work, time.monotonic() - started)
+    if stop.signal_name:
+        add_seconds(work, time.monotonic() - started)
     stop.check()
     best = selection.best()
-    card = make_card(model, job, work, trainer.state, best, len(plans))
+    strengths = selection.strengths(best)
+    add_seconds(work, time.monotonic() - started)
+    card = make_card(model, job, work, trainer.state, best, strengths)
     publish(work / f"candidate-{best:08d}", out_dir, card)
     shutil.rmtree(work)
     return card
@@ -356,99 +340,6 @@ class StopAtStep(TrainerCallback):  # type: ignore[misc]
         return control
 
 
-class DevSelection(TrainerCallback):  # type: ignore[misc]
-    """Keeps a candidate of the weights at each evaluation, with its dev WER."""
-
-    def __init__(self, model: SpeechModel, job: TrainJob, work: Path, stop: StopRequest) -> None:
-        self.model = model
-        self.job = job
-        self.work = work
-        self.stop = stop
-        self.dev = limited(job.dev, job.settings.dev_limit, job.seed)
-        self.log = work / "dev_wer.jsonl"
-
-    def results(self) -> list[dict[str, float]]:
-        """Return the measured candidates, ``{"step": .., "wer": ..}``, in order."""
-        if not self.log.exists():
-            return []
-        rows = [json.loads(line) for line in self.log.read_text().splitlines()]
-        return sorted(rows, key=lambda row: row["step"])
-
-    def best(self) -> int:
-        """Return the step with the lowest dev WER; of equal ones the earliest."""
-        return int(min(self.results(), key=lambda row: (row["wer"], row["step"]))["step"])
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """Measure the candidate that a stop interrupted."""
-        self._drop_after(state.global_step)
-        self._measure(state.global_step, args.save_steps, state.max_steps)
-
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """Measure the step that was just saved, if it is an evaluation step."""
-        self._measure(state.global_step, args.save_steps, state.max_steps)
-        if self.stop.signal_name:  # no step further: this one may still have to be measured
-            control.should_training_stop = True
-
-    def _drop_after(self, step: int) -> None:
-        """Forget candidates of steps that a resumed run will take again."""
-        kept = [row for row in self.results() if row["step"] <= step]
-        write_whole(self.log, "".join(json.dumps(row) + "\n" for row in kept))
-
-    def _measure(self, step: int, every: float, last: int) -> None:
-        due = step > 0 and (step % int(every) == 0 or step == last)
-        known = {int(row["step"]) for row in self.results()}
-        if not due or step in known or (self.stop.signal_name and step < last):
-            return
-        folder = self.work / f"candidate-{step:08d}"
-        save_weights(self.model, folder)
-        try:
-            wer = dev_wer(self.model, self.dev, self.job, folder / "dev.jsonl", self.stop)
-        except Stopped:
-            return  # the checkpoint of this step is there; it is measured when training resumes
-        with self.log.open("a") as file:
-            file.write(json.dumps({"step": step, "wer": wer}) + "\n")
-
-
-def limited(utterances: Sequence[Utterance], limit: int, seed: int) -> list[Utterance]:
-    """Return at most ``limit`` utterances, drawn by seed, in their order."""
-    if len(utterances) <= limit:
-        return list(utterances)
-    chosen = np.random.default_rng([seed, 3]).choice(len(utterances), limit, replace=False)
-    return [utterances[i] for i in sorted(chosen)]
-
-
-def dev_wer(
-    model: SpeechModel, dev: Sequence[Utterance], job: TrainJob, log_path: Path, stop: StopRequest
-) -> float:
-    """Decode dev without prompts, and with them where there is context; return the mean WER."""
-    arms = [ArmPlan("lora")]
-    if any(u.context for u in dev):
-        arms.append(ArmPlan("lora+bias", prompts_for(dev, model.tokenize, None, job.prompts)))
-    log_path.unlink(missing_ok=True)
-    training = model.network.training
-    model.network.eval()
-    try:
-        decode_arms(model, dev, arms, DecodeSettings(), HypothesisLog(log_path), stop)
-    finally:
-        model.network.train(training)
-    normalise = get_normaliser(job.normaliser).function
-    references = {u.utterance_id: normalise(u.reference or "") for u in dev}
-    counts = [
-        score_words(references[row.utterance_id], normalise(row.text))
-        for row in read_hypotheses(log_path)
-        if row.error is None
-    ]
-    errors = sum(c.errors for c in counts)
-    words = sum(c.reference_length for c in counts)
-    if not words:
-        raise DataError("dev references hold no word: the best step cannot be chosen with them")
-    return errors / words
-
-
 class Watch(TrainerCallback):  # type: ignore[misc]
     """Tells the observer how training goes."""
 
@@ -496,15 +387,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         )
 
 
-def save_weights(model: SpeechModel, folder: Path) -> None:
-    """Write the trained weights as safetensors: the adapter, or the whole model."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    network: Any = model.network
-    network.save_pretrained(folder)
-    (folder / "README.md").unlink(missing_ok=True)  # peft's template, which nobody filled in
-
-
 def add_seconds(work: Path, seconds: float) -> None:
     """Add up training time over interruptions."""
     path = work / "seconds.json"
@@ -513,11 +395,15 @@ def add_seconds(work: Path, seconds: float) -> None:
 
 
 def make_card(
-    model: SpeechModel, job: TrainJob, work: Path, state: TrainerState, best: int, steps: int
+    model: SpeechModel,
+    job: TrainJob,
+    work: Path,
+    state: TrainerState,
+    best: int,
+    strengths: Sequence[dict[str, float]],
 ) -> AdapterCard:
     """Write down how the adapter came about."""
     folder = work / f"candidate-{best:08d}"
-    results = [json.loads(line) for line in (work / "dev_wer.jsonl").read_text().splitlines()]
     return AdapterCard(
         method=job.settings.method,
         base_name=model.name,
@@ -531,9 +417,11 @@ def make_card(
         label_minutes=round(label_minutes(job.train), 2),
         training_s=round(json.loads((work / "seconds.json").read_text()), 1),
         trainable_parameters=sum(p.numel() for p in model.network.parameters() if p.requires_grad),
-        steps=steps,
+        steps=state.max_steps,
         chosen_step=best,
-        dev_wer=tuple(results),
+        dev_wer=tuple(read_rows(work / "dev_wer.jsonl")),
+        strength=best_strength(strengths),
+        strength_wer=tuple(strengths),
         training_curve=tuple(
             {"step": row["step"], "loss": row["loss"]} for row in state.log_history if "loss" in row
         ),
@@ -551,6 +439,6 @@ def publish(candidate: Path, out_dir: Path, card: AdapterCard) -> None:
     Copied, not moved: a run that is killed here finds its candidate again.
     """
     for path in sorted(candidate.iterdir()):
-        if path.name != "dev.jsonl":
+        if path.suffix != ".jsonl":
             shutil.copyfile(path, out_dir / path.name)
     write_card(out_dir, card)

@@ -26,8 +26,8 @@ from asr_adapt.model import (
     with_adapter,
     with_new_lora,
 )
+from asr_adapt.selection import save_weights
 from asr_adapt.settings import LoraSettings
-from asr_adapt.train import save_weights
 from asr_adapt.weights import PACKAGES, package_files, resolve_weights
 from tests.toys import CPU, toy_base, toy_job, train_toy
 
@@ -144,7 +144,7 @@ def test_merged_weights_compute_what_the_adapter_did(
     folder = tmp_path / "random"
     save_weights(live, folder)
     sha256 = file_sha256(folder / "adapter_model.safetensors")
-    card = replace(read_card(adapter), weights_sha256=sha256)
+    card = replace(read_card(adapter), weights_sha256=sha256, strength=1.0)
     write_card(folder, card)
     unmerged, base = logits(live), logits(toy_base(toy))
     assert (unmerged - base).abs().max() > 0.1

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from asr_adapt import selection
 from asr_adapt import train as training
 from asr_adapt.adapter import AdapterCard, read_card
 from asr_adapt.dataset import plan_batches
@@ -20,7 +21,8 @@ from asr_adapt.model import encode
 from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.settings import TrainSettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.train import TrainJob, TrainStatus
+from asr_adapt.train import TrainStatus
+from asr_adapt.train_job import TrainJob
 from tests.toys import toy_base, toy_job, train_toy, with_settings
 
 METHODS = ("lora", "full")
@@ -121,7 +123,7 @@ def test_a_stop_while_dev_is_decoded_loses_no_candidate(
         decode(*arguments, **named)
 
     decode = decode_arms
-    monkeypatch.setattr(training, "decode_arms", stopping)
+    monkeypatch.setattr(selection, "decode_arms", stopping)
     with pytest.raises(Stopped):
         train_toy(toy, toy_job(toy), tmp_path / "out", stop=stop)
     card = train_toy(toy, toy_job(toy), tmp_path / "out", resume=True)
@@ -169,7 +171,7 @@ def test_the_step_with_the_lowest_dev_wer_is_chosen(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    left = list(wers)
+    left = [*wers, 1.0, 1.0, 1.0]  # any part of the strength is worse
     kept: dict[int, bytes] = {}
 
     def measured(_model: object, _dev: object, _job: object, log: Path, _stop: object) -> float:
@@ -178,12 +180,51 @@ def test_the_step_with_the_lowest_dev_wer_is_chosen(
         ).read_bytes()
         return left.pop(0)
 
-    monkeypatch.setattr(training, "dev_wer", measured)
+    monkeypatch.setattr(selection, "dev_wer", measured)
     card = train_toy(toy, toy_job(toy), tmp_path / "out")
     assert card.chosen_step == chosen
     assert [row["wer"] for row in card.dev_wer] == list(wers)
     assert (tmp_path / "out" / "adapter_model.safetensors").read_bytes() == kept[chosen]
     assert kept[4] != kept[8]
+
+
+@pytest.mark.parametrize(
+    ("wers", "strength"),
+    [((0.5, 0.4, 0.3, 0.4), 0.6), ((0.3, 0.4, 0.5, 0.6), 1.0), ((0.3, 0.4, 0.3, 0.5), 0.6)],
+    ids=["part", "full", "weakest of equals"],
+)
+def test_the_strength_with_the_lowest_dev_wer_is_stored(
+    wers: tuple[float, ...],
+    strength: float,
+    toy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = [1.0, *wers]  # the candidate of step 4, then that of step 8 at each strength
+
+    monkeypatch.setattr(selection, "dev_wer", lambda *_: left.pop(0))
+    card = train_toy(toy, toy_job(toy), tmp_path / "out")
+    assert [row["wer"] for row in card.strength_wer] == list(wers)
+    assert card.strength == strength
+
+
+def test_a_stop_between_strengths_measures_none_twice(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[float | None] = [1.0, 0.5, 0.4, None, 0.3, 0.6]
+
+    def measured(*_: object) -> float:
+        wer = left.pop(0)
+        if wer is None:
+            raise Stopped("stopped here")
+        return wer
+
+    monkeypatch.setattr(selection, "dev_wer", measured)
+    with pytest.raises(Stopped):
+        train_toy(toy, toy_job(toy), tmp_path / "out")
+    card = train_toy(toy, toy_job(toy), tmp_path / "out", resume=True)
+    assert [row["wer"] for row in card.strength_wer] == [0.5, 0.4, 0.3, 0.6]
+    assert card.strength == 0.6
 
 
 def test_dev_wer_pools_errors_over_both_prompt_conditions(
@@ -196,9 +237,9 @@ def test_dev_wer_pools_errors_over_both_prompt_conditions(
             text = "ship tug" if arm.prompts else "ship mast"
             log.append([Hypothesis(u.utterance_id, arm.name, text) for u in dev])
 
-    monkeypatch.setattr(training, "decode_arms", decode)
+    monkeypatch.setattr(selection, "decode_arms", decode)
     dev = [replace(u, reference="ship tug") for u in toy_job(toy).dev]
-    wer = training.dev_wer(toy_base(toy), dev, toy_job(toy), tmp_path / "dev.jsonl", StopRequest())
+    wer = selection.dev_wer(toy_base(toy), dev, toy_job(toy), tmp_path / "dev.jsonl", StopRequest())
     assert wer == pytest.approx(0.25)
 
 

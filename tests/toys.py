@@ -15,7 +15,8 @@ from asr_adapt.model import SpeechModel, load_base
 from asr_adapt.records import Utterance
 from asr_adapt.settings import LoraSettings, PromptSettings, TrainSettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.train import Observer, TrainJob, finetune
+from asr_adapt.train import Observer, finetune
+from asr_adapt.train_job import TrainJob
 from asr_adapt.weights import ResolvedWeights, resolve_weights
 
 CPU = torch.device("cpu")
