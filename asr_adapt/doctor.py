@@ -28,7 +28,8 @@ NEEDED_IMPORTS = {
     "transformers": "transformers.models.whisper.modeling_whisper",
     "peft": "peft",
     "datasets": "datasets",
-    "librosa": "librosa",
+    # librosa loads its parts when they are used; this one needs numba.
+    "librosa": "librosa.core.spectrum",
     "soundfile": "soundfile",
 }
 """Module by package, imported for real: with compiled parts, being installed is not enough."""

@@ -92,7 +92,9 @@ def tone(frequency_hz: float, rng: np.random.Generator) -> np.ndarray:
     """Return one word: a tone that swells and fades, a little off pitch."""
     time_s = np.arange(int(WORD_S * RATE_HZ)) / RATE_HZ
     pitch = frequency_hz * rng.uniform(0.97, 1.03)
-    return 0.3 * np.sin(2 * np.pi * pitch * time_s) * np.sin(np.pi * time_s / WORD_S) ** 2
+    swell = np.sin(np.pi * time_s / WORD_S) ** 2
+    word: np.ndarray = 0.3 * np.sin(2 * np.pi * pitch * time_s) * swell
+    return word
 
 
 def write_model(folder: Path, seed: int) -> None:
