@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import random
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
-from asr_adapt.errors import AsrAdaptError
 from asr_adapt.manifest import write_manifest
+from asr_adapt.prepare_script import run_prepare
 from asr_adapt.records import Utterance
 from asr_adapt.sources.debian import fetch_debian
 from asr_adapt.sources.fotaq import CREDIT, PACKAGE, read_fotaq, split_speakers
@@ -101,19 +100,5 @@ def _of_length(utterances: Iterable[Utterance]) -> list[Utterance]:
     return [item for item in utterances if SHORTEST_S <= item.duration_s <= LONGEST_S]
 
 
-@click.command()
-@click.option("--size", type=click.Choice(sorted(SIZES)), default="demo", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Data folder.")
-@click.option("--cache", type=click.Path(path_type=Path), required=True, help="Package cache.")
-@click.option("--seed", type=int, default=1, show_default=True)
-def main(size: str, out: Path, cache: Path, seed: int) -> None:
-    """Make the data of the dialogue recipe."""
-    try:
-        prepare(cache, out, size, seed)
-    except AsrAdaptError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-
-
 if __name__ == "__main__":
-    main()
+    run_prepare(prepare, SIZES)

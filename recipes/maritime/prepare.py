@@ -11,20 +11,18 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import click
 import numpy as np
 from calls import SPLITS, Call, make_calls, read_lexicons
 from real_lines import read_real_lines
 
 from asr_adapt.audio import load_audio, probe_audio, write_flac
-from asr_adapt.errors import AsrAdaptError
 from asr_adapt.manifest import write_manifest
+from asr_adapt.prepare_script import run_prepare
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import Utterance
 from asr_adapt.sources.fotaq import CREDIT, PACKAGE
@@ -269,19 +267,5 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-@click.command()
-@click.option("--size", type=click.Choice(sorted(SIZES)), default="demo", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Data folder.")
-@click.option("--cache", type=click.Path(path_type=Path), required=True, help="Package cache.")
-@click.option("--seed", type=int, default=1, show_default=True)
-def main(size: str, out: Path, cache: Path, seed: int) -> None:
-    """Make the data of the maritime recipe."""
-    try:
-        prepare(cache, out, size, seed)
-    except AsrAdaptError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-
-
 if __name__ == "__main__":
-    main()
+    run_prepare(prepare, SIZES)

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import random
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from asr_adapt.errors import AsrAdaptError
 from asr_adapt.manifest import write_manifest
+from asr_adapt.prepare_script import run_prepare
 from asr_adapt.records import Utterance
 from asr_adapt.sources.asterisk import CREDIT, SOUND_PACKAGE, TEXT_PACKAGE, find_asterisk
 from asr_adapt.sources.debian import fetch_debian
@@ -70,19 +69,5 @@ def _copy(prompt: Utterance, folder: Path) -> Utterance:
     return replace(prompt, audio_path=path)
 
 
-@click.command()
-@click.option("--size", type=click.Choice(sorted(SIZES)), default="demo", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Data folder.")
-@click.option("--cache", type=click.Path(path_type=Path), required=True, help="Package cache.")
-@click.option("--seed", type=int, default=1, show_default=True)
-def main(size: str, out: Path, cache: Path, seed: int) -> None:
-    """Make the data of the telephone set."""
-    try:
-        prepare(cache, out, size, seed)
-    except AsrAdaptError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-
-
 if __name__ == "__main__":
-    main()
+    run_prepare(prepare, SIZES)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import click
 import numpy as np
 import soundfile
 import torch
@@ -23,6 +22,7 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from asr_adapt.manifest import write_manifest
+from asr_adapt.prepare_script import run_prepare
 from asr_adapt.records import Utterance
 
 RATE_HZ = 16_000
@@ -148,15 +148,5 @@ def byte_tokenizer() -> WhisperTokenizer:
     )
 
 
-@click.command()
-@click.option("--size", type=click.Choice(list(COUNTS)), default="demo", show_default=True)
-@click.option("--out", "out_dir", type=click.Path(path_type=Path), required=True)
-@click.option("--cache", type=click.Path(path_type=Path), help="Not used: nothing is fetched.")
-@click.option("--seed", default=1, show_default=True)
-def main(size: str, out_dir: Path, cache: Path | None, seed: int) -> None:
-    """Write the toy data into --out."""
-    prepare(out_dir, size, seed)
-
-
 if __name__ == "__main__":
-    main()
+    run_prepare(lambda _, out, size, seed: prepare(out, size, seed), COUNTS)

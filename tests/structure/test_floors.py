@@ -24,19 +24,19 @@ FLOORS = (
     " spoken_words stopping text window",
     # 2: utterances, phrases, adapters and logs on the disk, and where speech comes from
     "adapter bias checkpoints config ctranslate2_format ctranslate2_whisper hypotheses importers"
-    " manifest sources splits voices weight_cache whisper_tokenizer",
+    " manifest sources splits train_job voices weight_cache whisper_tokenizer",
     # 3: batches, models, scores
     "bootstrap dataset inspection model own_data score score_records terms weights",
     # 4: training, decoding, reports
-    "decode doctor evaluate report train",
+    "decode doctor evaluate report selection train",
     # 5: the whole flow
     "recipe",
     # 6: the command line
-    "__main__ cli",
+    "__main__ cli prepare_script",
 )
 
 HOMES: dict[str, tuple[str, ...]] = {
-    "click": ("cli",),
+    "click": ("cli", "prepare_script"),
     "datasets": ("importers.hub",),
     "filelock": ("sources.debian", "voices.neural", "weight_cache"),
     "hibari": ("voices.neural", "voices.phonemes"),
@@ -56,7 +56,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "soxr": ("audio",),
     "torch": ("channel", "dataset", "decode", "model", "train"),
     "torchaudio": ("channel", "dataset"),
-    "transformers": ("decode", "model", "train"),
+    "transformers": ("decode", "model", "selection", "train"),
     "whisper_normalizer": ("text",),
 }
 EVERYWHERE = {"numpy"}
