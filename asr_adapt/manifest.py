@@ -50,7 +50,8 @@ class ImportedData:
         """
         bad = len(self.skipped)
         if bad > max_bad or not self.utterances:
-            shown = "".join(f"\n  {row}" for row in self.skipped[:SHOWN_PROBLEMS])
+            space = " " if bad == 1 else "\n  "
+            shown = "".join(f"{space}{row}" for row in self.skipped[:SHOWN_PROBLEMS])
             more = f"\n  and {bad - SHOWN_PROBLEMS} more" if bad > SHOWN_PROBLEMS else ""
             advice = "" if bad == 0 else "; mend them, or pass --max-bad to go on without them"
             total = bad + len(self.utterances)

@@ -93,10 +93,11 @@ def check_sounds(
         if progress:
             progress(number, len(utterances))
     if len(excluded) > max_bad:
-        shown = "\n".join(row["reason"] for row in excluded[:10])
+        space = " " if len(excluded) == 1 else "\n"
+        shown = space + "\n".join(row["reason"] for row in excluded[:10])
         raise DataError(
             f"{len(excluded)} of {len(utterances)} sounds cannot be used "
-            f"(--max-bad {len(excluded)} leaves them out):\n{shown}"
+            f"(--max-bad {len(excluded)} leaves them out):{shown}"
         )
     return kept, excluded
 
@@ -131,6 +132,8 @@ def read_checked(path: Path, rules: ReadingRules, display: ProgressDisplay) -> C
         DataError: more rows than ``rules.max_bad`` cannot be used, or none can.
     """
     imported = import_data(path, rules, display)
+    if not imported.utterances and not imported.skipped:
+        raise DataError(f"{path}: read as {imported.format_name}, and there is no row in it")
     rows = imported.usable(rules.max_bad)
     # Long utterances that are to be split stay whole here: evaluation decodes them in pieces.
     kept, skipped = (rows, []) if rules.long == "split" else apply_long_policy(rows, rules.long)

@@ -88,3 +88,15 @@ def write_csv(path: Path, utterances: Sequence[Utterance], columns: Sequence[str
                 [u.audio_path, u.reference or "", u.speaker, "|".join(u.context), *extra]
             )
     return path
+
+
+def table(toy: Path, folder: Path, split: str, rows: Sequence[Utterance] = ()) -> Path:
+    """Write a user's own CSV with its clips beside it: the rows, or the first 16 of a split."""
+    local = []
+    for u in rows or toy_rows(toy, split)[:16]:
+        clip = folder / "clips" / u.audio_path.name
+        clip.parent.mkdir(exist_ok=True)
+        if not clip.exists():
+            clip.write_bytes(u.audio_path.read_bytes())
+        local.append(replace(u, audio_path=Path("clips") / u.audio_path.name))
+    return write_csv(folder / f"{split}.csv", local)

@@ -1,0 +1,389 @@
+"""The command line: every bad input ends in one clear line and its exit code, and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+import pytest
+import soundfile
+
+from asr_adapt.cli import EXIT_CODES, cli, main
+from tests.conftest import ROOT, RunProgram
+from tests.toys import table, toy_base, toy_job, toy_rows, train_toy, write_csv
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Outcome]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run the program in this process: as a user would, without seconds of imports."""
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["asr-adapt", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as leaving:
+            code = leaving.code if isinstance(leaving.code, int) else 1
+        printed = capsys.readouterr()
+        return Outcome(code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def adapter(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LoRA adapter trained on the toy's training speakers."""
+    folder = tmp_path_factory.mktemp("adapter") / "lora"
+    train_toy(toy, toy_job(toy), folder)
+    return folder
+
+
+@pytest.fixture
+def model(toy: Path) -> Path:
+    """The toy's weights."""
+    return toy / "model"
+
+
+def refused(outcome: Outcome, code: int, *parts: str) -> None:
+    """Check that a command ended with one clear line that names what is wrong."""
+    errors = [line for line in outcome.err.splitlines() if line.lower().startswith("error:")]
+    assert outcome.code == code, outcome.err
+    assert len(errors) == 1, outcome.err
+    assert "Traceback" not in outcome.err
+    assert outcome.out == ""
+    said = outcome.err[outcome.err.index(errors[0]) :]
+    assert len(said.splitlines()) == 1, outcome.err
+    for part in parts:
+        assert part in said, outcome.err
+
+
+@pytest.fixture
+def finetune(call: Call, model: Path, tmp_path: Path) -> Call:
+    """Run ``finetune`` with the toy's weights into ``tmp_path/out``."""
+
+    def run(*arguments: object) -> Outcome:
+        return call("finetune", "--model", model, "--out", tmp_path / "out", *arguments)
+
+    return run
+
+
+@pytest.fixture
+def evaluate(call: Call, model: Path, tmp_path: Path) -> Call:
+    """Run ``eval`` with the toy's weights into ``tmp_path/out``."""
+
+    def run(*arguments: object) -> Outcome:
+        return call("eval", "--model", model, "--out", tmp_path / "out", *arguments)
+
+    return run
+
+
+@pytest.fixture(params=["finetune", "evaluate"])
+def reading(request: pytest.FixtureRequest, finetune: Call, evaluate: Call) -> Call:
+    """Each of the two commands that read a user's data."""
+    return finetune if request.param == "finetune" else evaluate
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """Refusals before any work leave no output folder behind."""
+    yield
+    if "reading" in request.fixturenames:
+        assert not (tmp_path / "out").exists()
+
+
+def test_missing_data_is_named(reading: Call, tmp_path: Path) -> None:
+    refused(reading(tmp_path / "nowhere.csv"), 3, "nowhere.csv")
+
+
+@pytest.mark.parametrize("content", ["", "audio,text,speaker\n"], ids=["no byte", "no row"])
+def test_an_empty_table_is_named(content: str, reading: Call, tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text(content)
+    refused(reading(tmp_path / "empty.csv"), 3, "empty.csv")
+
+
+def test_a_binary_file_is_no_table(reading: Call, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_bytes(bytes(range(256)))
+    refused(reading(tmp_path / "data.csv"), 3, "data.csv")
+
+
+def spoil_missing(path: Path) -> None:
+    path.unlink()
+
+
+def spoil_empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def spoil_torn(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def spoil_corrupt(path: Path) -> None:
+    path.write_bytes(b"\x00" * 1000)
+
+
+def spoil_no_samples(path: Path) -> None:
+    soundfile.write(path, [], 16_000)
+
+
+@pytest.mark.parametrize(
+    "spoil", [spoil_missing, spoil_empty, spoil_torn, spoil_corrupt, spoil_no_samples]
+)
+def test_bad_audio_is_named(
+    spoil: Callable[[Path], None], reading: Call, toy: Path, tmp_path: Path
+) -> None:
+    data = table(toy, tmp_path, "train")
+    bad = sorted((tmp_path / "clips").iterdir())[3]
+    spoil(bad)
+    refused(reading(data), 3, bad.name)
+
+
+def test_bad_rows_can_be_left_out(evaluate: Call, toy: Path, tmp_path: Path) -> None:
+    data = table(toy, tmp_path, "test", toy_rows(toy, "test")[:4])
+    spoil_torn(sorted((tmp_path / "clips").iterdir())[1])
+    outcome = evaluate(data, "--max-bad", 1)
+    assert outcome.code == 0, outcome.err
+    record = json.loads((tmp_path / "out/run.json").read_text())
+    assert len(record["excluded"]) == 1
+    assert record["sets"][0]["utterances"] == 3
+
+
+def test_too_long_a_reference_is_named(finetune: Call, toy: Path, tmp_path: Path) -> None:
+    rows = toy_rows(toy, "train")[:8]
+    rows[3] = replace(rows[3], reference="ship " * 100)
+    outcome = finetune(table(toy, tmp_path, "train", rows))
+    refused(outcome, 3, rows[3].audio_path.stem, "tokens long")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_test_speaker_in_the_split_column_is_refused(
+    finetune: Call, toy: Path, tmp_path: Path
+) -> None:
+    rows = [
+        replace(u, tags={"split": ("train", "dev", "test")[i % 3]}, speaker=f"s{i % 2}")
+        for i, u in enumerate(toy_rows(toy, "train")[:9])
+    ]
+    table(toy, tmp_path, "train", rows)
+    local = [replace(u, audio_path=Path("clips") / u.audio_path.name) for u in rows]
+    data = write_csv(tmp_path / "split.csv", local, ["split"])
+    refused(finetune(data), 3, "a speaker that is in training", "'s0'")
+
+
+def test_a_test_speaker_in_training_is_refused(finetune: Call, toy: Path, tmp_path: Path) -> None:
+    train = table(toy, tmp_path, "train")
+    other = tmp_path / "other"
+    other.mkdir()
+    stranger = [replace(u, speaker="ann") for u in toy_rows(toy, "test")[:3]]
+    test = table(toy, other, "test", stranger)
+    refused(finetune(train, "--test", test), 3, "a speaker that is in training", "'ann'")
+    assert not (tmp_path / "out").exists()
+
+
+def test_eval_on_training_speakers_is_refused_unless_told(
+    evaluate: Call, adapter: Path, toy: Path, tmp_path: Path
+) -> None:
+    data = table(toy, tmp_path, "train", toy_rows(toy, "train")[16:20])
+    refused(evaluate(data, "--adapter", adapter), 3, "a speaker that is in training", "'ann'")
+    assert not (tmp_path / "out").exists()
+    outcome = evaluate(data, "--adapter", adapter, "--allow-leaks")
+    assert outcome.code == 0, outcome.err
+    assert json.loads((tmp_path / "out/run.json").read_text())["leak_check"].startswith("LEAK")
+
+
+def test_an_adapter_for_another_base_is_refused(
+    call: Call, adapter: Path, toy: Path, tmp_path: Path
+) -> None:
+    other = toy_base(toy)
+    next(other.network.parameters()).data.add_(1.0)
+    network = other.whisper
+    network.save_pretrained(tmp_path / "model")
+    for name in ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"):
+        source = toy / "model" / name
+        if source.exists():
+            (tmp_path / "model" / name).write_bytes(source.read_bytes())
+    data = table(toy, tmp_path, "test")
+    arguments = ("eval", data, "--model", tmp_path / "model", "--adapter", adapter)
+    refused(call(*arguments, "--out", tmp_path / "out"), 3, str(adapter), "not on")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["whisper-huge", "nobody/nothing", "./nowhere"])
+def test_an_unknown_model_is_named(name: str, call: Call, toy: Path, tmp_path: Path) -> None:
+    data = table(toy, tmp_path, "test")
+    for command in ("eval", "finetune"):
+        outcome = call(command, data, "--model", name, "--out", tmp_path / "out")
+        refused(outcome, 4, name)
+        assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_normaliser_is_named_before_anything_is_read(
+    reading: Call, tmp_path: Path
+) -> None:
+    refused(reading(tmp_path / "nowhere.csv", "--normaliser", "klingon"), 2, "klingon")
+
+
+@pytest.mark.parametrize("content", ["", "# only a comment\n\n"])
+def test_an_empty_bias_file_is_named(
+    content: str, evaluate: Call, toy: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "ships.txt").write_text(content)
+    outcome = evaluate(table(toy, tmp_path, "test"), "--bias", tmp_path / "ships.txt")
+    refused(outcome, 3, "ships.txt", "one phrase a line")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--arms", "base,lore", "lore"),
+        ("--beam-size", "0", "beam_size"),
+        ("--prompt-budget", "300", "300"),
+        ("--prompt-template", "ships", "{phrases}"),
+        ("--device", "abacus", "abacus"),
+        ("--seed", "-1", "--seed"),
+        ("--long", "sometimes", "sometimes"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    option: str, value: str, says: str, evaluate: Call, toy: Path, tmp_path: Path
+) -> None:
+    outcome = evaluate(table(toy, tmp_path, "test"), option, value)
+    refused(outcome, 2, says)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--epochs", "0", "epochs"),
+        ("--batch-size", "0", "batch_size"),
+        ("--learning-rate", "0", "learning_rate"),
+        ("--rank", "0", "rank"),
+        ("--method", "most", "most"),
+    ],
+)
+def test_training_options_that_make_no_sense_are_refused(
+    option: str, value: str, says: str, finetune: Call, toy: Path, tmp_path: Path
+) -> None:
+    refused(finetune(table(toy, tmp_path, "train"), option, value), 2, says)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_in_use_is_left_alone(
+    call: Call, adapter: Path, evaluate: Call, model: Path, toy: Path, tmp_path: Path
+) -> None:
+    data = table(toy, tmp_path, "test", toy_rows(toy, "test")[:3])
+    assert evaluate(data).code == 0
+    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    refused(evaluate(data), 2, str(tmp_path / "out"), "--resume")
+    assert before == {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    card = (adapter / "asr_adapt.json").read_bytes()
+    outcome = call("finetune", table(toy, tmp_path, "train"), "--model", model, "--out", adapter)
+    refused(outcome, 2, str(adapter), "another --out")
+    assert (adapter / "asr_adapt.json").read_bytes() == card
+
+
+def test_recipes_with_unknown_keys_and_odd_overrides_are_refused(
+    call: Call, tmp_path: Path
+) -> None:
+    toy_recipe = ROOT / "recipes/toy/recipe.toml"
+    copy = tmp_path / "recipe.toml"
+    copy.write_text(toy_recipe.read_text() + "\nspeed = 3\n[oven]\nheat = 180\n")
+    refused(call("run", copy, "--out", tmp_path / "out"), 2, "recipe.toml", "oven", "train.speed")
+    refused(call("run", toy_recipe, "--set", "train.epoch=3"), 2, "train.epoch: unknown key")
+    refused(call("run", toy_recipe, "--set", "epochs"), 2, "key=value")
+    refused(call("run", tmp_path / "no.toml"), 2, "no.toml")
+
+
+@pytest.mark.parametrize("command", ["score", "report"])
+def test_what_is_no_run_is_named(command: str, call: Call, tmp_path: Path) -> None:
+    arguments = ["--out", tmp_path / "out"] if command == "report" else []
+    refused(call(command, tmp_path / "nowhere", *arguments), 3, "nowhere")
+
+
+def all_commands() -> dict[str, click.Command]:
+    """Return every command by its words."""
+    found: dict[str, click.Command] = {}
+    for name, command in cli.commands.items():
+        if isinstance(command, click.Group):
+            found |= {f"{name} {inner}": c for inner, c in command.commands.items()}
+        else:
+            found[name] = command
+    return found
+
+
+@pytest.mark.parametrize("name", all_commands())
+def test_help_shows_an_example_defaults_and_exit_codes(name: str, call: Call) -> None:
+    command = all_commands()[name]
+    outcome = call(*name.split(), "--help")
+    assert outcome.code == 0
+    has_input = any(isinstance(p, click.Argument) for p in command.params)
+    if has_input:
+        assert re.search(rf"^\s+asr-adapt {name} \S+", outcome.out, re.MULTILINE)
+    assert EXIT_CODES.removeprefix("\b\n") in outcome.out
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and not parameter.is_flag:
+            assert parameter.help, parameter.name
+            if isinstance(parameter.default, int | float | str):
+                shown = parameter.show_default or "[default:" in parameter.help
+                assert shown, parameter.name
+
+
+def test_an_unknown_command_or_option_is_a_usage_error(call: Call) -> None:
+    assert call("evaluate").code == 2
+    assert call("eval", "--colour").code == 2
+    assert call("--version").out.startswith("asr-adapt")
+
+
+def test_quiet_is_quiet(evaluate: Call, toy: Path, tmp_path: Path) -> None:
+    data = table(toy, tmp_path, "test", toy_rows(toy, "test")[:2])
+    outcome = evaluate(data, "--arms", "base", "--quiet")
+    assert outcome.err == ""
+    assert "base" in outcome.out
+
+
+@pytest.mark.slow
+def test_the_whole_way_on_a_users_own_table(
+    run_program: RunProgram, model: Path, toy: Path, tmp_path: Path
+) -> None:
+    """In processes of their own: results on stdout, progress on stderr, no word of libraries."""
+    train = table(toy, tmp_path, "train")
+    trained = run_program(
+        *("finetune", train, "--model", model, "--out", tmp_path / "adapter", "--epochs", 1)
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stdout.startswith("adapter: ")
+    assert len(trained.stdout.splitlines()) == 2
+    test = table(toy, tmp_path, "test", toy_rows(toy, "test")[:6])
+    arguments = ("--model", model, "--adapter", tmp_path / "adapter", "--out", tmp_path / "run")
+    decoded = run_program("eval", test, *arguments)
+    assert decoded.returncode == 0, decoded.stderr
+    for arm in ("base", "base+bias", "lora", "lora+bias"):
+        assert arm in decoded.stdout
+    assert decoded.stdout.splitlines()[-1] == f"report: {tmp_path / 'run' / 'report.html'}"
+    scored = run_program("score", tmp_path / "run")
+    assert scored.stdout == decoded.stdout
+    for run in (trained, decoded, scored):
+        assert "arning" not in run.stderr
+        assert "deprecated" not in run.stderr.lower()
+    for line in [*trained.stderr.splitlines(), *decoded.stderr.splitlines()]:
+        assert re.search(r"asr-adapt starts|utterances|\d+/\d+|^dev: ", line), line
