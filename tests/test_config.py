@@ -180,6 +180,6 @@ def test_settings_out_of_range_are_refused(make: object) -> None:
 
 
 def test_the_learning_rate_goes_with_the_method() -> None:
-    assert TrainSettings().rate == 1e-3
-    assert TrainSettings(method="full").rate == 2e-5
+    # All weights together move further than a small change to each.
+    assert TrainSettings(method="full").rate < TrainSettings(method="lora").rate / 10
     assert TrainSettings(method="full", learning_rate=0.5).rate == 0.5
