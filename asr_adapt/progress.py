@@ -83,14 +83,18 @@ class _PlainLine:
         self.title = title
         self.began = time.monotonic()
         self.said = -PLAIN_EVERY_S
+        self.first: int | None = None
 
     def update(self, done: int, total: int) -> None:
         elapsed = time.monotonic() - self.began
         if elapsed - self.said < PLAIN_EVERY_S and done < total:
             return
         self.said = elapsed
-        left = elapsed * (total - done) / done if done else 0.0
-        time_left = f", about {left:.0f} s left" if 0 < done < total else ""
+        if self.first is None:  # resumed work starts with some of it done
+            self.first = done
+        now_done = done - self.first
+        left = elapsed * (total - done) / now_done if now_done else 0.0
+        time_left = f", about {left:.0f} s left" if now_done and done < total else ""
         self.display.say(f"{self.title}: {done}/{total} in {elapsed:.0f} s{time_left}")
 
     def update_titled(self, title: str, done: int, total: int) -> None:
