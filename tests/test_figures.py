@@ -70,7 +70,7 @@ def figures(root: Path, *options: str) -> tuple[int, dict[str, str], str]:
 def root(tmp_path: Path) -> Path:
     write(tmp_path, "maritime/results/whisper-tiny.en-demo.json", result())
     write(tmp_path, "maritime/results/whisper-base.json", result())
-    write(tmp_path, "dialogue/results/whisper-tiny.en.json", result())
+    write(tmp_path, "dialogue/results/whisper-tiny.en-demo.json", result())
     return tmp_path
 
 
@@ -128,6 +128,6 @@ def test_a_result_that_is_no_report_is_refused(root: Path) -> None:
 
 
 def test_dialogue_needs_all_four_arms(root: Path) -> None:
-    write(root, "dialogue/results/whisper-tiny.en.json", result((0.6, 0.5, 0.4)))
+    write(root, "dialogue/results/whisper-tiny.en-demo.json", result((0.6, 0.5, 0.4)))
     _, lines, _ = figures(root)
     assert "falls short" in lines["m2.dialogue_arms"]
