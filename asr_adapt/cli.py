@@ -6,10 +6,9 @@ Imports that take seconds stand inside the commands that need them, so that ``--
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,24 +16,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asr_adapt import __version__
+from asr_adapt.cli_options import (
+    PATH,
+    SEED,
+    machine_options,
+    normaliser_option,
+    prompt_options,
+    reading_options,
+)
 from asr_adapt.errors import AsrAdaptError, DataError, UsageError
 from asr_adapt.records import ARMS
-from asr_adapt.settings import CHANNELS, MAX_SEED, METHODS, REPORTERS
+from asr_adapt.settings import CHANNELS, METHODS, REPORTERS
 
 if TYPE_CHECKING:
-    from asr_adapt.audio import LongPolicy
     from asr_adapt.own_data import ReadingRules
     from asr_adapt.progress import ProgressDisplay
     from asr_adapt.report.results import Report
     from asr_adapt.stopping import StopRequest
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
 EXIT_CODES = """\b
 Exit codes: 0 done, 2 usage, 3 bad data, 4 environment, 75 stopped and resumable."""
-
-PATH = click.Path(path_type=Path)
-SEED = click.IntRange(0, MAX_SEED)
 
 
 def main() -> None:
@@ -53,123 +54,6 @@ def main() -> None:
             "error: stopped; start it again to go on (eval, finetune: with --resume)", err=True
         )
         sys.exit(75)
-
-
-def options(*decorators: Decorator) -> Decorator:
-    """Bundle options that several commands share."""
-
-    def apply(command: Callable[..., Any]) -> Callable[..., Any]:
-        for decorator in reversed(decorators):
-            command = decorator(command)
-        return command
-
-    return apply
-
-
-_reading_columns = options(
-    click.option(
-        "--audio-column", metavar="NAME", help="Column with audio paths.  [default: guessed]"
-    ),
-    click.option(
-        "--text-column", metavar="NAME", help="Column with transcripts.  [default: guessed]"
-    ),
-    click.option(
-        "--speaker-column", metavar="NAME", help="Column with speakers.  [default: guessed]"
-    ),
-    click.option(
-        "--context",
-        "context_column",
-        metavar="FIELD",
-        help="Column with phrases known before decoding, separated by | or ;.  [default: context]",
-    ),
-    click.option(
-        "--language", default="en", show_default=True, help="ISO 639-1 code of the speech."
-    ),
-    click.option(
-        "--allow-outside", is_flag=True, help="Accept audio outside the data's own folder."
-    ),
-    click.option(
-        "--max-bad",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        help="Leave out at most so many rows that cannot be used; more end with exit code 3.",
-    ),
-    click.option(
-        "--hub-split",
-        default="train",
-        show_default=True,
-        help="Split to read if DATA is a data set of the Hugging Face hub.",
-    ),
-    click.option(
-        "--long",
-        "long_policy",
-        type=click.Choice(["error", "skip", "split"]),
-        default="error",
-        show_default=True,
-        help="What to do about utterances over 30 s.",
-    ),
-)
-
-
-def reading_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say how data is read, as one argument ``rules``."""
-
-    @functools.wraps(command)
-    def with_rules(
-        *args: Any,
-        audio_column: str | None,
-        text_column: str | None,
-        speaker_column: str | None,
-        context_column: str | None,
-        language: str,
-        allow_outside: bool,
-        max_bad: int,
-        hub_split: str,
-        long_policy: LongPolicy,
-        **others: Any,
-    ) -> None:
-        from asr_adapt.importers.columns import ColumnNames
-        from asr_adapt.own_data import ReadingRules
-
-        columns = ColumnNames(
-            audio=audio_column, text=text_column, speaker=speaker_column, context=context_column
-        )
-        rules = ReadingRules(columns, language, allow_outside, max_bad, long_policy, hub_split)
-        command(*args, rules=rules, **others)
-
-    return _reading_columns(with_rules)
-
-
-machine_options = options(
-    click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
-    click.option(
-        "--seed", type=SEED, default=1, show_default=True, help="Seed of everything drawn."
-    ),
-    click.option("--quiet", is_flag=True, help="No progress, only results and errors."),
-)
-
-prompt_options = options(
-    click.option(
-        "--prompt-template",
-        default="{phrases}.",
-        show_default=True,
-        help="Prompt text; {phrases} stands for the phrases.",
-    ),
-    click.option(
-        "--prompt-budget",
-        default=223,
-        show_default=True,
-        help="Longest prompt, in tokens; phrases that do not fit are dropped and recorded.",
-    ),
-)
-
-normaliser_option = click.option(
-    "--normaliser",
-    default="spoken-en",
-    show_default=True,
-    help="Domain normaliser: spoken-en, whisper-en or raw.",
-)
 
 
 @click.group(epilog=EXIT_CODES)
