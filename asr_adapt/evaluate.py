@@ -11,6 +11,7 @@ Scoring and the report read these files; nothing here looks at a reference.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -288,7 +289,7 @@ def run_record(
             "token_cap": f"{TOKENS_PER_S} tokens a second of audio and {SPARE_TOKENS} more",
             "prompt_template": prompts.template,
             "prompt_budget_tokens": prompts.budget_tokens,
-            "bias_list": job.bias_list.source if job.bias_list else None,
+            "bias_list": list_record(job.bias_list) if job.bias_list else None,
         },
         "normaliser": job.normaliser,
         "training_curve": [dict(row) for row in card.training_curve] if card else [],
@@ -306,6 +307,12 @@ def run_record(
             for test in job.sets
         ],
     }
+
+
+def list_record(bias_list: BiasList) -> str:
+    """Name a bias list with a checksum of its phrases: the file may be edited later."""
+    digest = hashlib.sha256("\n".join(bias_list.phrases).encode()).hexdigest()[:12]
+    return f"{bias_list.source}: {len(bias_list.phrases)} phrases, sha256 {digest}"
 
 
 def adapter_record(folder: Path, card: AdapterCard) -> dict[str, Any]:

@@ -196,6 +196,13 @@ def test_another_run_is_not_resumed(
         run(replace(job, **change), tmp_path, resume=True)
 
 
+def test_an_edited_bias_list_is_not_resumed(toy: Path, tmp_path: Path) -> None:
+    job = replace(job_for(toy, toy_rows(toy, "test")[:2]), bias_list=BiasList("b", ("tug",), "b"))
+    run(job, tmp_path)
+    with pytest.raises(UsageError, match="another 'decode'"):
+        run(replace(job, bias_list=BiasList("b", ("mast",), "b")), tmp_path, resume=True)
+
+
 def test_changed_data_is_not_resumed(toy: Path, tmp_path: Path) -> None:
     rows = toy_rows(toy, "test")[:2]
     run(job_for(toy, rows), tmp_path)
