@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from asr_adapt.adapter import AdapterCard, read_card
 from asr_adapt.cli import main
@@ -29,7 +30,8 @@ def begin(arguments: list[str], errors: Path, ready: Callable[[], bool], number:
             [sys.executable, "-m", "asr_adapt", *arguments],
             stdout=subprocess.DEVNULL,
             stderr=stderr,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            # As many threads as here: sums in another order differ in the last digit.
+            env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
         )
         deadline = time.monotonic() + PATIENCE_S
         while not ready() and process.poll() is None and time.monotonic() < deadline:
