@@ -6,7 +6,6 @@ LoRA, a transformers folder for a full fine-tune) and ``asr_adapt.json``, the ca
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_adapt.errors import DataError
-from asr_adapt.files import write_whole
+from asr_adapt.files import file_sha256, write_whole
 from asr_adapt.window import Window
 
 CARD_NAME = "asr_adapt.json"
@@ -93,12 +92,6 @@ def weight_file(folder: Path) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise DataError(f"{folder}: no adapter_model.safetensors or model.safetensors in it")
-
-
-def file_sha256(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_card(folder: Path, card: AdapterCard) -> None:

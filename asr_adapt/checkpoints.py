@@ -12,8 +12,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from asr_adapt.adapter import file_sha256
 from asr_adapt.errors import DataError
+from asr_adapt.files import file_sha256
 
 LIST_NAME = "files.json"
 PREFIX = "step-"

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torchaudio
 
-from asr_adapt.audio import load_audio
+from asr_adapt.audio import load_utterance
 from asr_adapt.bias import (
     build_prompt,
     draw_training_phrases,
@@ -29,7 +29,7 @@ from asr_adapt.errors import DataError
 from asr_adapt.model import MAX_DECODER_TOKENS, SpeechModel, mel_features, prompted_start
 from asr_adapt.records import Utterance
 from asr_adapt.settings import Augmentation, PromptMix, PromptSettings
-from asr_adapt.window import MAX_FRAMES, SAMPLES_PER_FRAME, Window, length_bucket
+from asr_adapt.window import MAX_FRAMES, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, Window, length_bucket
 
 IGNORED_LABEL = -100
 BUCKET_POOL = 16  # batches sorted by length together: long enough to fill, short enough to shuffle
@@ -147,9 +147,7 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         return int(self.model.tokenizer.convert_tokens_to_ids("<|endoftext|>"))
 
     def _sound(self, utterance: Utterance, epoch: int) -> np.ndarray:
-        sound = load_audio(
-            utterance.audio_path, utterance.start_s, utterance.duration_s, utterance.utterance_id
-        )
+        sound = load_utterance(utterance)
         # A checksum, not hash(): Python's differs from process to process.
         key = zlib.crc32(utterance.utterance_id.encode())
         rng = np.random.default_rng([self.seed, 2, epoch, key])
@@ -160,7 +158,7 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         return louder
 
     def _frames(self, sounds: Sequence[np.ndarray], rng: np.random.Generator) -> int:
-        longest_s = max(len(s) for s in sounds) / (SAMPLES_PER_FRAME * 50)
+        longest_s = max(len(s) for s in sounds) / SAMPLE_RATE_HZ
         if self.window.slack_frames is None:
             return self.window.frames(longest_s)
         slack = self.window.slack_frames

@@ -16,7 +16,7 @@ import torch
 from transformers import GenerationConfig, GenerationMixin
 from transformers.modeling_outputs import BaseModelOutput
 
-from asr_adapt.audio import load_audio
+from asr_adapt.audio import load_utterance
 from asr_adapt.bias import NO_PROMPT, Prompt
 from asr_adapt.dataset import bucketed
 from asr_adapt.errors import AudioError
@@ -170,9 +170,7 @@ def load_sounds(
     failed: dict[str, str] = {}
     for u in utterances:
         try:
-            loaded[u.utterance_id] = load_audio(
-                u.audio_path, u.start_s, u.duration_s, u.utterance_id
-            )
+            loaded[u.utterance_id] = load_utterance(u)
         except AudioError as error:
             failed[u.utterance_id] = str(error)
     return loaded, failed

@@ -1,7 +1,8 @@
-"""Files that are whole or not there: floor 0, for records that a killed program must not tear."""
+"""Files that are whole or not there, and their checksums: floor 0, for records no kill may tear."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -18,3 +19,13 @@ def write_whole(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file, read in pieces.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

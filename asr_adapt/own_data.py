@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asr_adapt.audio import LongPolicy, apply_long_policy, estimate_snr_db, load_audio
+from asr_adapt.audio import LongPolicy, apply_long_policy, estimate_snr_db, load_utterance
 from asr_adapt.errors import AudioError, DataError, LeakError
 from asr_adapt.importers.columns import ColumnNames
 from asr_adapt.manifest import (
@@ -83,7 +83,7 @@ def check_sounds(
     excluded: list[dict[str, str]] = []
     for number, u in enumerate(utterances, start=1):
         try:
-            sound = load_audio(u.audio_path, u.start_s, u.duration_s, u.utterance_id)
+            sound = load_utterance(u)
         except AudioError as error:
             excluded.append({"id": u.utterance_id, "reason": str(error)})
         else:

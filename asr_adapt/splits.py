@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_adapt.errors import DataError, LeakError
+from asr_adapt.files import file_sha256
 from asr_adapt.records import Utterance
 
 MOST_DEV = 0.3
@@ -198,8 +199,7 @@ def _hash(text: str) -> str:
 def _file_hash(path: Path) -> str | None:
     """Hash a file; None if it is not here (reading the audio says so later, and better)."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError:
         return None
 

@@ -28,7 +28,7 @@ from transformers import (
 )
 
 from asr_adapt import checkpoints
-from asr_adapt.adapter import AdapterCard, file_sha256, weight_file, write_card
+from asr_adapt.adapter import AdapterCard, weight_file, write_card
 from asr_adapt.dataset import (
     IGNORED_LABEL,
     TrainingBatches,
@@ -39,7 +39,7 @@ from asr_adapt.dataset import (
 )
 from asr_adapt.environment import package_versions
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
-from asr_adapt.files import write_whole
+from asr_adapt.files import file_sha256, write_whole
 from asr_adapt.model import SpeechModel, autocast, encode, with_new_lora
 from asr_adapt.records import Utterance
 from asr_adapt.selection import DevSelection, best_strength, read_rows

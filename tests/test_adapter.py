@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from asr_adapt.adapter import CARD_NAME, AdapterCard, file_sha256, read_card, write_card
+from asr_adapt.adapter import CARD_NAME, AdapterCard, read_card, write_card
 from asr_adapt.errors import DataError
+from asr_adapt.files import file_sha256
 
 WEIGHTS = b"any bytes will do: the card knows their checksum"
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from asr_adapt.adapter import file_sha256, read_card, write_card
+from asr_adapt.adapter import read_card, write_card
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
+from asr_adapt.files import file_sha256
 from asr_adapt.model import (
     SpeechModel,
     decoder_start,

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 
 from asr_adapt import weight_cache, weights
 from asr_adapt.errors import EnvironmentProblem, UsageError
+from asr_adapt.files import file_sha256
 from asr_adapt.weights import resolve_weights
 from asr_adapt.whisper_tokenizer import complete_merges, missing_merges
 from tests.ct2_writer import (
@@ -36,7 +37,7 @@ def test_conversion_gives_back_the_very_weights(tmp_path: Path) -> None:
     for name, array in state.items():
         np.testing.assert_array_equal(read[name], array, err_msg=name)
     assert found.source == "directory"
-    assert found.sha256 == weight_cache.sha256_file(tmp_path / "ct2" / "model.bin")
+    assert found.sha256 == file_sha256(tmp_path / "ct2" / "model.bin")
 
 
 def test_configuration_shows_the_sizes_and_the_control_tokens(tmp_path: Path) -> None:
@@ -163,9 +164,7 @@ def test_cache_root_follows_argument_then_variable_then_xdg(
 
 def test_a_damaged_package_part_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_ct2(tmp_path / "ct2")
-    sums = {
-        name: weight_cache.sha256_file(source / name) for name in ("config.json", "tokenizer.json")
-    }
+    sums = {name: file_sha256(source / name) for name in ("config.json", "tokenizer.json")}
     package = weights.WeightPackage(
         "whisper-base",
         (("some-dist", "model.bin"),),
@@ -259,7 +258,7 @@ def test_a_transformers_directory_is_used_where_it_is(tmp_path: Path) -> None:
     folder = resolve_weights(str(write_ct2(tmp_path / "ct2")), tmp_path / "cache").folder
     again = resolve_weights(str(folder), tmp_path / "other")
     assert again.folder == folder
-    assert again.sha256 == weight_cache.sha256_file(folder / "model.safetensors")
+    assert again.sha256 == file_sha256(folder / "model.safetensors")
     (folder / "tokenizer.json").unlink()
     with pytest.raises(EnvironmentProblem, match=r"no tokenizer\.json"):
         resolve_weights(str(folder), tmp_path / "other")

@@ -6,7 +6,6 @@ whose size or SHA-256 is not the promised one.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from asr_adapt.errors import EnvironmentProblem
+from asr_adapt.files import file_sha256
 
 _PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")  # Debian Policy 5.6.1
 
@@ -132,8 +132,7 @@ def _check(deb: Path, size_bytes: int, sha256: str) -> None:
         raise EnvironmentProblem(
             f"{deb.name}: {deb.stat().st_size} bytes instead of {size_bytes}; try again"
         )
-    with deb.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_sha256(deb)
     if digest != sha256:
         raise EnvironmentProblem(
             f"{deb.name}: SHA-256 is {digest}, not {sha256}; the archive has another version, "
