@@ -91,25 +91,20 @@ def prompt(pair: Pair) -> list[int]:
     return list(pair.processor.tokenizer.convert_tokens_to_ids(names))
 
 
-def greedy(pair: Pair, mel: npt.NDArray[np.float32], limit: int = 60) -> list[int]:
-    """Greedy search written out: the most likely token, suppressed ones excepted."""
+def shortfalls(
+    pair: Pair, mel: npt.NDArray[np.float32], tokens: list[int]
+) -> npt.NDArray[np.float32]:
+    """How far each token, and the end after them, is below our most likely one, in logits."""
     import torch
 
-    settings = pair.ours.generation_config
+    settings, start = pair.ours.generation_config, prompt(pair)
     with torch.inference_mode():
-        encoded = pair.ours.model.encoder(torch.from_numpy(mel))
-        tokens = prompt(pair)
-        start = len(tokens)
-        while len(tokens) < start + limit:
-            out = pair.ours(encoder_outputs=encoded, decoder_input_ids=torch.tensor([tokens]))
-            logits = out.logits[0, -1]
-            logits[settings.suppress_tokens] = -torch.inf
-            if len(tokens) == start:
-                logits[settings.begin_suppress_tokens] = -torch.inf
-            tokens.append(int(logits.argmax()))
-            if tokens[-1] == settings.eos_token_id:
-                return tokens[start:-1]
-    return tokens[start:]
+        out = pair.ours(torch.from_numpy(mel), decoder_input_ids=torch.tensor([start + tokens]))
+        logits = out.logits[0, len(start) - 1 :]
+        logits[:, settings.suppress_tokens] = -torch.inf
+        logits[0, settings.begin_suppress_tokens] = -torch.inf
+        chosen = logits[range(len(tokens) + 1), [*tokens, settings.eos_token_id]]
+        return np.asarray((logits.max(dim=-1).values - chosen).numpy())
 
 
 def test_encoder_output_agrees(pair: Pair, clips: list[npt.NDArray[np.float32]]) -> None:
@@ -125,7 +120,7 @@ def test_encoder_output_agrees(pair: Pair, clips: list[npt.NDArray[np.float32]])
     assert np.abs(ours - theirs).max() < 1e-3 * np.abs(theirs).max()
 
 
-def test_greedy_tokens_agree_and_are_how_the_tokenizer_writes_them(
+def test_their_greedy_tokens_are_ours_and_how_the_tokenizer_writes_them(
     pair: Pair, clips: list[npt.NDArray[np.float32]]
 ) -> None:
     import ctranslate2
@@ -136,12 +131,13 @@ def test_greedy_tokens_agree_and_are_how_the_tokenizer_writes_them(
         view = ctranslate2.StorageView.from_array(mel)
         result = pair.theirs.generate(view, [prompt(pair)], beam_size=1, max_length=64)
         theirs = list(result[0].sequences_ids[0])
-        ours = greedy(pair, mel)
-        assert ours == theirs
-        text = tokenizer.decode(ours)
+        # Two tokens may be as likely as each other to the hundredth: which of them wins is then
+        # a matter of the processor's order of summation. A wrong weight costs whole logits.
+        assert shortfalls(pair, mel, theirs).max() < 0.05
+        text = tokenizer.decode(theirs)
         assert set(sentence.lower().split()) & set(text.lower().split())
         # A tokenizer that lacks merges would write the same text with tokens no Whisper writes.
-        assert tokenizer(text, add_special_tokens=False).input_ids == ours
+        assert tokenizer(text, add_special_tokens=False).input_ids == theirs
 
 
 def test_control_tokens_resolve(pair: Pair) -> None:
