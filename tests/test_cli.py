@@ -13,7 +13,8 @@ import click
 import pytest
 import soundfile
 
-from asr_adapt.cli import EXIT_CODES, cli, main
+from asr_adapt.cli import cli, main
+from asr_adapt.cli.common import EXIT_CODES
 from tests.conftest import ROOT, RunProgram
 from tests.toys import table, toy_base, toy_job, toy_rows, train_toy, write_csv
 

@@ -32,11 +32,11 @@ FLOORS = (
     # 5: the whole flow
     "recipe",
     # 6: the command line
-    "__main__ cli cli_options prepare_script",
+    "__main__ cli prepare_script",
 )
 
 HOMES: dict[str, tuple[str, ...]] = {
-    "click": ("cli", "cli_options", "prepare_script"),
+    "click": ("cli", "prepare_script"),
     "datasets": ("importers.hub",),
     "filelock": ("sources.debian", "voices.neural", "weight_cache"),
     "hibari": ("voices.neural", "voices.phonemes"),

@@ -1,0 +1,76 @@
+"""``asr-adapt data``: look at data, or turn it into manifests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from asr_adapt.cli.common import EXIT_CODES, working
+from asr_adapt.cli.options import PATH, machine_options, reading_options
+from asr_adapt.errors import DataError
+
+if TYPE_CHECKING:
+    from asr_adapt.own_data import ReadingRules
+
+
+@click.group()
+def data() -> None:
+    """Look at data, or turn it into manifests."""
+
+
+@data.command("inspect", epilog=EXIT_CODES)
+@click.argument("path", type=PATH)
+@reading_options
+def data_inspect(path: Path, rules: ReadingRules) -> None:
+    """Say what is in PATH: format, hours, speakers, and what looks wrong.
+
+    \b
+    asr-adapt data inspect calls.csv
+    """
+    from asr_adapt.inspection import inspect_data, render_summary
+    from asr_adapt.manifest import load_data
+
+    imported = load_data(
+        path,
+        allow_outside=rules.allow_outside,
+        columns=rules.columns,
+        language=rules.language,
+    )
+    click.echo(render_summary(inspect_data(imported)))
+    if len(imported.skipped) > rules.max_bad:
+        raise DataError(f"{path}: {len(imported.skipped)} rows cannot be used, see above")
+
+
+@data.command("prepare", epilog=EXIT_CODES)
+@click.argument("path", type=PATH)
+@click.option(
+    "--out", type=PATH, required=True, help="Folder for train.jsonl, dev.jsonl, test.jsonl."
+)
+@click.option("--dev-share", default=0.1, show_default=True, help="Share of speech for dev.")
+@click.option("--test-share", default=0.2, show_default=True, help="Share of speech for test.")
+@reading_options
+@machine_options
+def data_prepare(
+    path: Path,
+    out: Path,
+    dev_share: float,
+    test_share: float,
+    device: str,
+    seed: int,
+    quiet: bool,
+    rules: ReadingRules,
+) -> None:
+    """Turn PATH into manifests, split by speaker or recording, never by clip.
+
+    \b
+    asr-adapt data prepare calls.csv --out data/calls
+    """
+    with working(quiet) as (_, display):
+        from asr_adapt.own_data import prepare_manifests, read_checked
+
+        checked = read_checked(path, rules, display)
+        written = prepare_manifests(checked, out, dev_share, test_share, seed, display.say)
+    for name, count in written.items():
+        click.echo(f"{out / name}: {count} utterances")

@@ -1,0 +1,133 @@
+"""``asr-adapt eval``: decode data with every arm that applies, and compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from asr_adapt.cli.common import EXIT_CODES, command_line, show, working
+from asr_adapt.cli.options import (
+    PATH,
+    machine_options,
+    normaliser_option,
+    prompt_options,
+    reading_options,
+)
+from asr_adapt.errors import UsageError
+from asr_adapt.records import ARMS
+
+if TYPE_CHECKING:
+    from asr_adapt.own_data import ReadingRules
+
+
+@click.command("eval", epilog=EXIT_CODES)
+@click.argument("data", type=PATH)
+@click.option("--model", required=True, help="Base model: short name, hub id or folder.")
+@click.option("--adapter", type=PATH, help="Folder that finetune wrote.")
+@click.option("--bias", type=PATH, help="File with phrases that may be said, one a line.")
+@click.option("--out", type=PATH, required=True, help="Run directory to write.")
+@click.option(
+    "--arms",
+    metavar="LIST",
+    default=",".join(ARMS),
+    show_default=True,
+    help="Arms to decode, of those that apply.",
+)
+@click.option("--general", type=PATH, help="General speech, to see what the adapter forgot.")
+@click.option("--split", default="test", show_default=True, help="Rows to use if data has splits.")
+@click.option("--beam-size", default=1, show_default=True, help="Beams; 1 is greedy.")
+@click.option("--batch-size", default=8, show_default=True, help="Utterances decoded together.")
+@click.option("--allow-leaks", is_flag=True, help="Go on if test speech was trained on.")
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+@normaliser_option
+@prompt_options
+@reading_options
+@machine_options
+def eval_command(
+    data: Path,
+    model: str,
+    adapter: Path | None,
+    bias: Path | None,
+    out: Path,
+    arms: str,
+    general: Path | None,
+    split: str,
+    beam_size: int,
+    batch_size: int,
+    allow_leaks: bool,
+    resume: bool,
+    normaliser: str,
+    prompt_template: str,
+    prompt_budget: int,
+    device: str,
+    seed: int,
+    quiet: bool,
+    rules: ReadingRules,
+) -> None:
+    """Decode DATA with every arm that applies, and compare.
+
+    DATA is a CSV or TSV with columns audio and text (speaker, context if you have them), a
+    manifest, or a folder of audio with one .txt each. Without context and --bias there are no
+    +bias arms; without --adapter no lora arms.
+
+    \b
+    asr-adapt eval calls.csv --model whisper-base --bias ships.txt --out runs/ships
+    """
+    with working(quiet) as (stop, display):
+        from asr_adapt.adapter import read_card
+        from asr_adapt.bias import read_bias_list
+        from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate
+        from asr_adapt.own_data import read_checked, refuse_leaks, select_for_test
+        from asr_adapt.report.build import build_report
+        from asr_adapt.settings import DecodeSettings, PromptSettings
+        from asr_adapt.splits import Fingerprint, check_against
+        from asr_adapt.text import get_normaliser
+        from asr_adapt.weights import resolve_weights
+
+        get_normaliser(normaliser)
+        checked = read_checked(data, rules, display)
+        rows = select_for_test(checked, split, display.say)
+        sets = [TestSet("test", "domain", data.name, rows)]
+        if general:
+            speech = read_checked(general, rules, display).utterances
+            sets.append(TestSet("general", "general", general.name, speech))
+        stop.check()
+        leak_check = ""
+        if adapter:
+            trained_on = Fingerprint.from_json(read_card(adapter).trained_on)
+            leak_check = refuse_leaks(
+                lambda: check_against(trained_on, rows), allow_leaks, display.say
+            )
+        job = EvaluationJob(
+            sets=sets,
+            weights=resolve_weights(model),
+            adapter=adapter,
+            bias_list=read_bias_list(bias) if bias else None,
+            prompts=PromptSettings(prompt_template, prompt_budget),
+            decode=DecodeSettings(batch_size, beam_size),
+            normaliser=normaliser,
+            device=device,
+            seed=seed,
+            arms=parse_arms(arms),
+            command=command_line(),
+            leak_check=leak_check,
+            excluded=checked.excluded,
+        )
+        evaluate(job, out, resume=resume, stop=stop, progress_for=display.start)
+        report = build_report([out], out, seed=seed)
+    show(report, out)
+
+
+def parse_arms(text: str) -> tuple[str, ...]:
+    """Split a list of arms.
+
+    Raises:
+        UsageError: an arm that does not exist.
+    """
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if name not in ARMS:
+            raise UsageError(f"--arms: '{name}' is unknown (known: {', '.join(ARMS)})")
+    return names

@@ -1,0 +1,174 @@
+"""``asr-adapt finetune``: train an adapter on data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from asr_adapt.cli.common import EXIT_CODES, command_line, working
+from asr_adapt.cli.options import (
+    PATH,
+    machine_options,
+    normaliser_option,
+    prompt_options,
+    reading_options,
+)
+from asr_adapt.errors import UsageError
+from asr_adapt.settings import CHANNELS, METHODS, REPORTERS
+
+if TYPE_CHECKING:
+    from asr_adapt.own_data import ReadingRules
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("data", type=PATH)
+@click.option("--model", required=True, help="Base model: short name, hub id or folder.")
+@click.option("--out", type=PATH, required=True, help="Folder for the adapter.")
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default="lora",
+    show_default=True,
+    help="What is trained: an adapter or all weights.",
+)
+@click.option(
+    "--dev",
+    type=PATH,
+    help="Speech to choose the best step with.  [default: a tenth of DATA, by speaker]",
+)
+@click.option("--test", type=PATH, help="Test speech, only to make sure none of it is in DATA.")
+@click.option(
+    "--general", type=PATH, help="General speech with text, mixed in so that it is not forgotten."
+)
+@click.option("--epochs", default=3, show_default=True, help="Passes over the data.")
+@click.option("--batch-size", default=8, show_default=True, help="Utterances a step.")
+@click.option(
+    "--learning-rate",
+    type=float,
+    help="Peak learning rate.  [default: 5e-4 for lora, 2e-5 for full]",
+)
+@click.option("--rank", default=16, show_default=True, help="LoRA rank.")
+@click.option(
+    "--channel",
+    type=click.Choice(CHANNELS),
+    default="none",
+    show_default=True,
+    help="Radio or telephone channel put on rows tagged channel=clean.",
+)
+@click.option(
+    "--report-to",
+    type=click.Choice(REPORTERS),
+    default="none",
+    show_default=True,
+    help="Where the Trainer logs as well.",
+)
+@click.option("--allow-leaks", is_flag=True, help="Go on if test speech is in DATA.")
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+@normaliser_option
+@prompt_options
+@reading_options
+@machine_options
+def finetune(
+    data: Path,
+    model: str,
+    out: Path,
+    method: str,
+    dev: Path | None,
+    test: Path | None,
+    general: Path | None,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float | None,
+    rank: int,
+    channel: str,
+    report_to: str,
+    allow_leaks: bool,
+    resume: bool,
+    normaliser: str,
+    prompt_template: str,
+    prompt_budget: int,
+    device: str,
+    seed: int,
+    quiet: bool,
+    rules: ReadingRules,
+) -> None:
+    """Train an adapter on DATA and choose its best step by decoded dev WER.
+
+    \b
+    asr-adapt finetune train.csv --model whisper-tiny.en --out adapters/calls
+    """
+    with working(quiet) as (stop, display):
+        from asr_adapt.adapter import CARD_NAME, read_card
+        from asr_adapt.model import load_base, pick_device
+        from asr_adapt.own_data import read_checked, refuse_leaks, select_for_test, training_data
+        from asr_adapt.recipe import training_line
+        from asr_adapt.settings import Augmentation, LoraSettings, PromptSettings, TrainSettings
+        from asr_adapt.splits import check_leaks
+        from asr_adapt.text import get_normaliser
+        from asr_adapt.train import finetune as run_training
+        from asr_adapt.train_job import TrainJob
+        from asr_adapt.weights import resolve_weights
+
+        get_normaliser(normaliser)
+        if (out / CARD_NAME).exists():
+            if not resume:
+                raise UsageError(f"{out}: holds an adapter already; use another --out")
+            display.say(f"{out}: finished already")
+            show_adapter(read_card(out), out)
+            return
+        settings = TrainSettings(
+            method=method,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            lora=LoraSettings(rank=rank, alpha=2 * rank),
+            augment=Augmentation(channel=channel),
+        )
+        checked = read_checked(data, rules, display)
+        dev_data = read_checked(dev, rules, display) if dev else None
+        chosen = training_data(checked, dev_data, seed, display.say)
+        stop.check()
+        held_out = [u for u in checked.utterances if u.tags.get("split") == "test"]
+        if test:
+            tests = read_checked(test, rules, display)
+            held_out += select_for_test(tests, "test", display.say)
+        refuse_leaks(
+            lambda: check_leaks([*chosen.train, *chosen.dev], held_out, phrase_groups=False),
+            allow_leaks,
+            display.say,
+        )
+        replay = read_checked(general, rules, display).utterances if general else []
+        job = TrainJob(
+            train=[*chosen.train, *replay],
+            dev=chosen.dev,
+            settings=settings,
+            prompts=PromptSettings(prompt_template, prompt_budget),
+            normaliser=normaliser,
+            seed=seed,
+            command=command_line(),
+            report_to=report_to,
+        )
+        base = load_base(resolve_weights(model), pick_device(device))
+        card = run_training(
+            base,
+            job,
+            out,
+            resume=resume,
+            stop=stop,
+            observer=training_line(display),
+            notice=display.say,
+        )
+    show_adapter(card, out)
+
+
+def show_adapter(card: Any, out: Path) -> None:
+    """Print what was trained and what to do with it."""
+    best = next(row["wer"] for row in card.dev_wer if row["step"] == card.chosen_step)
+    click.echo(
+        f"adapter: {out}  step {card.chosen_step} of {card.steps}, dev WER {100 * best:.1f} %, "
+        f"{card.label_minutes:.0f} min of labels, {card.training_s:.0f} s, "
+        f"sha256 {card.weights_sha256[:12]}"
+    )
+    click.echo(f"next: asr-adapt eval TEST --model {card.base_name} --adapter {out} --out RUN")
