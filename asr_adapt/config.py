@@ -47,12 +47,14 @@ class DataConfig:
         dev: speech to choose the best step with; never test speech.
         general: speech from outside the domain, mixed in so that it is not forgotten.
         unseen_phrases: refuse a context phrase of the test sets that is spoken in training.
+        known_phrases: a file of phrases that may be, one a line, such as places.
     """
 
     train: str
     dev: str
     general: str | None = None
     unseen_phrases: bool = True
+    known_phrases: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

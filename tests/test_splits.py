@@ -162,6 +162,7 @@ def test_phrases_spoken_in_training_are_found_as_whole_words(
         return
     with pytest.raises(LeakError, match=f"1 of 1 .* a context phrase .*'{phrase}'"):
         check_leaks(train, test, phrase_groups=True)
+    check_leaks(train, test, phrase_groups=True, known_phrases=[phrase.upper()])
 
 
 def test_a_fingerprint_finds_leaks_and_names_nobody(tmp_path: Path) -> None:
