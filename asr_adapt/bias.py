@@ -21,6 +21,9 @@ SEPARATOR = ", "
 Tokenize = Callable[[str], list[int]]
 """Text to token ids, without special tokens."""
 
+Write = Callable[[Sequence[str]], str]
+"""Phrases, at least one, to the text of a prompt."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -73,18 +76,37 @@ def build_prompt(phrases: Iterable[str], tokenize: Tokenize, settings: PromptSet
     an empty prompt.
     """
 
-    def tokens_of(chosen: Sequence[str]) -> list[int]:
-        return tokenize(" " + settings.template.replace("{phrases}", SEPARATOR.join(chosen)))
+    def write(chosen: Sequence[str]) -> str:
+        return settings.template.replace("{phrases}", SEPARATOR.join(chosen))
 
+    return fit_prompt(phrases, write, tokenize, settings.budget_tokens)
+
+
+def fit_prompt(
+    phrases: Iterable[str], write: Write, tokenize: Tokenize, budget_tokens: int
+) -> Prompt:
+    """Fit phrases, the most important first, into a prompt that ``write`` makes of them.
+
+    Args:
+        phrases: blanks and repetitions fall out.
+        write: makes the prompt's text of the phrases that fit so far.
+        tokenize: text to tokens.
+        budget_tokens: longest prompt.
+
+    Returns:
+        A prompt within its budget; phrases without a place in it are its dropped ones.
+    """
     fitting: list[str] = []
     dropped: list[str] = []
+    tokens: list[int] = []
     for phrase in unique(phrases):
-        fits = len(tokens_of([*fitting, phrase])) <= settings.budget_tokens
-        (fitting if fits else dropped).append(phrase)
-    if not fitting:
-        return Prompt("", (), tuple(dropped))
-    text = settings.template.replace("{phrases}", SEPARATOR.join(fitting))
-    return Prompt(text, tuple(tokens_of(fitting)), tuple(dropped))
+        tried = tokenize(" " + write([*fitting, phrase]))
+        if len(tried) <= budget_tokens:
+            tokens = tried
+            fitting.append(phrase)
+        else:
+            dropped.append(phrase)
+    return Prompt(write(fitting) if fitting else "", tuple(tokens), tuple(dropped))
 
 
 def said_phrases(phrases: Iterable[str], reference: str) -> tuple[str, ...]:

@@ -24,7 +24,8 @@ FLOORS = (
     " spoken_words stopping text window",
     # 2: utterances, phrases, adapters and logs on the disk, and where speech comes from
     "adapter bias checkpoints config ctranslate2_format ctranslate2_whisper hypotheses importers"
-    " manifest retrieval sources splits train_job voices weight_cache whisper_tokenizer",
+    " manifest retrieval sources splits strategies train_job voices weight_cache"
+    " whisper_tokenizer",
     # 3: batches, models, scores
     "bootstrap dataset inspection model own_data score score_records terms weights",
     # 4: training, decoding, reports
