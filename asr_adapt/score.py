@@ -27,7 +27,9 @@ from asr_adapt.bootstrap import (
     resample_sums,
     two_sided_p,
 )
+from asr_adapt.entities import NORMALISER, Entity, count_entities, find_entities
 from asr_adapt.errors import DataError
+from asr_adapt.measures import measure_arms
 from asr_adapt.records import ARMS, ErrorCounts, Hypothesis, Utterance
 from asr_adapt.score_records import (
     NO_COUNTS,
@@ -38,7 +40,14 @@ from asr_adapt.score_records import (
     UtteranceScore,
     all_terms,
 )
-from asr_adapt.terms import Phrase, count_terms, normalise_phrases, split_by_context
+from asr_adapt.terms import (
+    PhraseBook,
+    count_terms,
+    find_phrases,
+    make_book,
+    normalise_phrases,
+    split_by_context,
+)
 from asr_adapt.text import get_normaliser
 
 __all__ = [
@@ -65,6 +74,17 @@ class _Forms:
     domain: Callable[[str], str]
     whisper: Callable[[str], str]
     raw: Callable[[str], str]
+    finds_entities: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """What is asked of every arm: the text as written and normalised, phrases, entities."""
+
+    written: str
+    said: str
+    book: PhraseBook
+    entities: tuple[Entity, ...]
 
 
 def score_run(
@@ -72,6 +92,7 @@ def score_run(
     hypotheses: Sequence[Hypothesis],
     normaliser_name: str = "spoken-en",
     seed: int = 0,
+    phrases: Sequence[str] = (),
 ) -> RunScores:
     """Score every arm of a run on the utterances that all arms have.
 
@@ -83,6 +104,7 @@ def score_run(
         hypotheses: decoded rows of all arms, in any order.
         normaliser_name: the domain normaliser, see `asr_adapt.text.get_normaliser`.
         seed: seed of the resampling.
+        phrases: listed for every utterance, besides its own context.
 
     Raises:
         DataError: there is nothing to score, or rows contradict each other.
@@ -90,7 +112,10 @@ def score_run(
     """
     normaliser = get_normaliser(normaliser_name)
     forms = _Forms(
-        cache(normaliser), cache(get_normaliser("whisper-en")), cache(get_normaliser("raw"))
+        cache(normaliser),
+        cache(get_normaliser("whisper-en")),
+        cache(get_normaliser("raw")),
+        normaliser.name == NORMALISER,
     )
     rows = _index(hypotheses, utterances)
     labelled = [utterance for utterance in utterances if utterance.reference is not None]
@@ -98,13 +123,18 @@ def score_run(
     if not labelled or not arms:
         missing = "no utterance has a reference" if arms else "there are no hypotheses"
         raise DataError(f"nothing to score: {missing}")
-    scores = _score_utterances(labelled, rows, arms, forms)
+    scores = _score_utterances(labelled, rows, arms, forms, phrases)
     shared = [
         utterance
         for utterance in labelled
         if all(_has_text(rows.get((arm, utterance.utterance_id))) for arm in arms)
     ]
-    arm_scores = [_add_arm(arm, labelled, shared, rows, scores) for arm in arms]
+    compared = {arm: [scores[arm, u.utterance_id] for u in shared] for arm in arms}
+    measures, differences = measure_arms(compared, choose_blocks(shared), seed)
+    arm_scores = [
+        replace(_add_arm(arm, labelled, shared, rows, scores), measures=measures[arm])
+        for arm in arms
+    ]
     spoken = [u for u in shared if not scores[arms[0], u.utterance_id].silence]
     blocks = choose_blocks(spoken)
     sums = _resample(spoken, arms, scores, blocks, seed)
@@ -121,6 +151,7 @@ def score_run(
         unlabelled=_ids(utterances, without=labelled),
         seed=seed,
         resamples=RESAMPLES,
+        differences=differences,
     )
 
 
@@ -171,24 +202,39 @@ def _ids(utterances: Iterable[Utterance], without: Iterable[Utterance]) -> tuple
 
 
 def _score_utterances(
-    labelled: Sequence[Utterance], rows: _Rows, arms: Sequence[str], forms: _Forms
+    labelled: Sequence[Utterance],
+    rows: _Rows,
+    arms: Sequence[str],
+    forms: _Forms,
+    shared: Sequence[str],
 ) -> dict[tuple[str, str], UtteranceScore]:
-    written = normalise_phrases((p for u in labelled for p in u.context), forms.domain)
+    # A phrase is shown the way it is written first, though utterances may write it differently.
+    contexts = (p for u in labelled for p in u.context)
+    written = normalise_phrases((*contexts, *shared), forms.domain)
+    common = normalise_phrases(shared, forms.domain)
     scores: dict[tuple[str, str], UtteranceScore] = {}
     for utterance in labelled:
-        listed = normalise_phrases(utterance.context, forms.domain)
-        phrases = {phrase: written[phrase] for phrase in listed}
+        listed = normalise_phrases(utterance.context, forms.domain) | common
+        book = make_book({phrase: written[phrase] for phrase in listed})
+        reference = _read_reference(utterance.reference or "", book, forms)
         for arm in arms:
             if row := rows.get((arm, utterance.utterance_id)):
-                score = _score_utterance(utterance.reference or "", row, phrases, forms)
+                score = _score_utterance(reference, row, forms)
                 scores[arm, utterance.utterance_id] = score
     return scores
 
 
-def _score_utterance(
-    reference: str, row: Hypothesis, phrases: Mapping[Phrase, str], forms: _Forms
-) -> UtteranceScore:
-    said = forms.domain(reference)
+def _read_reference(written: str, book: PhraseBook, forms: _Forms) -> _Reference:
+    said = forms.domain(written)
+    words = said.split()
+    entities: tuple[Entity, ...] = ()
+    if forms.finds_entities:
+        entities = find_entities(written, words, forms.domain, find_phrases(words, book))
+    return _Reference(written, said, book, entities)
+
+
+def _score_utterance(reference: _Reference, row: Hypothesis, forms: _Forms) -> UtteranceScore:
+    said = reference.said
     blank = UtteranceScore(
         row.utterance_id,
         row.arm,
@@ -202,17 +248,19 @@ def _score_utterance(
         return blank
     heard = forms.domain(row.text)
     columns = align_words(said, heard)
-    context_words, other_words = split_by_context(columns, phrases)
+    context_words, other_words = split_by_context(columns, reference.book)
     return replace(
         blank,
         hypothesis=heard,
         words=count(columns),
         characters=score_characters(said, heard),
-        raw_words=score_words(forms.raw(reference), forms.raw(row.text)),
-        whisper_words=score_words(forms.whisper(reference), forms.whisper(row.text)),
+        raw_words=score_words(forms.raw(reference.written), forms.raw(row.text)),
+        whisper_words=score_words(forms.whisper(reference.written), forms.whisper(row.text)),
         context_words=context_words,
         other_words=other_words,
-        terms=count_terms(said.split(), heard.split(), phrases),
+        terms=count_terms(columns, reference.book),
+        phrases=len(reference.book.written),
+        entities=count_entities(columns, reference.entities),
         alignment=tuple(columns),
     )
 

@@ -24,12 +24,14 @@ class TermCounts:
         hits: occurrences said and heard.
         misses: occurrences said and not heard.
         false_insertions: occurrences heard and not said.
+        leaks: those of them where nothing like the phrase was said.
     """
 
     phrase: str
     hits: int = 0
     misses: int = 0
     false_insertions: int = 0
+    leaks: int = 0
 
     @property
     def recall(self) -> float | None:
@@ -40,6 +42,64 @@ class TermCounts:
     def precision(self) -> float | None:
         """Share of the heard occurrences that were spoken; None if never heard."""
         return self.hits / heard if (heard := self.hits + self.false_insertions) else None
+
+
+@dataclass(frozen=True, slots=True)
+class EntityCounts:
+    """How many entities of one kind were heard exactly; addable.
+
+    Attributes:
+        kind: one of `asr_adapt.entities.KINDS`.
+        right: those heard as whole units.
+        said: all of them.
+    """
+
+    kind: str
+    right: int
+    said: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A quotient of counts of one arm.
+
+    Attributes:
+        name: one of `asr_adapt.measures.names`.
+        part: errors, finds or whatever is counted.
+        whole: out of how many.
+        ci95: 95 % interval of the quotient; None if there is none.
+    """
+
+    name: str
+    part: int
+    whole: int
+    ci95: tuple[float, float] | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The quotient as a fraction; None where there is nothing to divide by."""
+        return self.part / self.whole if self.whole else None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One measure in two arms, on the same resamples.
+
+    Attributes:
+        measure: its name.
+        a: the arm compared against.
+        b: the other arm.
+        difference: value of `b` minus value of `a`.
+        ci95: its 95 % interval.
+        p_value: two-sided bootstrap p-value of "no difference".
+    """
+
+    measure: str
+    a: str
+    b: str
+    difference: float
+    ci95: tuple[float, float]
+    p_value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +118,8 @@ class UtteranceScore:
         context_words: the part of `words` that falls on context phrases (Le et al. 2021).
         other_words: the rest of `words`.
         terms: per context phrase that was said or heard.
+        phrases: how many phrases were listed for the utterance.
+        entities: call signs, numbers and positions, per kind that was said.
         alignment: reference against hypothesis, word by word.
         silence: nothing was said; the words heard are in `words.insertions` only.
         flags: what decoding found suspicious (``loop``, ``empty``, ``cap``).
@@ -76,6 +138,8 @@ class UtteranceScore:
     context_words: ErrorCounts = NO_COUNTS
     other_words: ErrorCounts = NO_COUNTS
     terms: tuple[TermCounts, ...] = ()
+    phrases: int = 0
+    entities: tuple[EntityCounts, ...] = ()
     alignment: tuple[AlignedWord, ...] = ()
     silence: bool = False
     flags: tuple[str, ...] = ()
@@ -105,6 +169,7 @@ class ArmScore:
         flagged: how many of the scored utterances carry each flag.
         decode_s: decoding time of the scored utterances.
         audio_s: their length.
+        measures: scores for context and for entities, as far as there is something to count.
     """
 
     arm: str
@@ -124,6 +189,11 @@ class ArmScore:
     flagged: Mapping[str, int]
     decode_s: float
     audio_s: float
+    measures: tuple[Measure, ...] = ()
+
+    def measure(self, name: str) -> Measure | None:
+        """Return a measure by its name; None if there was nothing to count."""
+        return next((each for each in self.measures if each.name == name), None)
 
     @property
     def wer(self) -> float | None:
@@ -203,6 +273,7 @@ class RunScores:
         normaliser_version: its version.
         arms: one score per arm, in the order of `asr_adapt.records.ARMS`.
         comparisons: every pair of arms that share reference words, earlier arm first.
+        differences: the same pairs for every measure that both arms have.
         utterances: every arm on every labelled utterance, failed ones included.
         blocks: what was resampled together: ``speaker``, ``recording`` or ``utterance``.
         n_blocks: how many such blocks there are.
@@ -225,6 +296,7 @@ class RunScores:
     unlabelled: tuple[str, ...]
     seed: int
     resamples: int
+    differences: tuple[Difference, ...] = ()
 
     def arm(self, name: str) -> ArmScore:
         """Return the score of one arm; KeyError if the run has no such arm."""
@@ -239,4 +311,5 @@ def all_terms(terms: Iterable[TermCounts]) -> TermCounts:
         sum(term.hits for term in listed),
         sum(term.misses for term in listed),
         sum(term.false_insertions for term in listed),
+        sum(term.leaks for term in listed),
     )

@@ -5,21 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from asr_adapt.errors import DataError, UsageError
 from asr_adapt.records import ErrorCounts, Hypothesis, Utterance
 from asr_adapt.score import (
     RunScores,
     TermCounts,
-    align_words,
     confusions,
     score_run,
-    score_words,
 )
-from asr_adapt.terms import count_terms, find_phrases, normalise_phrases, split_by_context
-from asr_adapt.text import get_normaliser
 
 
 def _utterance(
@@ -40,65 +34,35 @@ def _run(
     return score_run(utterances, rows)
 
 
-# Terms
-
-
-def test_the_longest_phrase_claims_its_words() -> None:
-    phrases = [("aurora",), ("aurora", "star"), ("star",)]
-    found = find_phrases(["aurora", "star", "and", "aurora", "and", "star"], phrases)
-    assert found == [(0, ("aurora", "star")), (3, ("aurora",)), (5, ("star",))]
-
-
-def test_phrases_that_read_the_same_are_one() -> None:
-    phrases = normalise_phrases(["Aurora Star", "AURORA STAR", "!"], get_normaliser("spoken-en"))
-    assert phrases == {("aurora", "star"): "Aurora Star"}
-
-
-def test_recall_and_precision_come_from_whole_phrases() -> None:
-    phrases = {("aurora", "star"): "Aurora Star", ("maria",): "Maria", ("vesta",): "Vesta"}
-    said = ["aurora", "star", "calling", "maria", "maria"]
-    heard = ["aurora", "stern", "calling", "maria", "vesta"]
-    assert count_terms(said, heard, phrases) == (
-        TermCounts("Aurora Star", 0, 1, 0),
-        TermCounts("Maria", 1, 1, 0),
-        TermCounts("Vesta", 0, 0, 1),
-    )
-
-
-def test_a_term_never_said_has_no_recall_and_one_never_heard_no_precision() -> None:
-    assert TermCounts("a", 0, 0, 2).recall is None
-    assert TermCounts("a", 0, 0, 2).precision == 0
-    assert TermCounts("a", 0, 2, 0).precision is None
-    assert TermCounts("a", 3, 1, 1).recall == TermCounts("a", 3, 1, 1).precision == 0.75
-
-
-_words = st.lists(st.sampled_from(["of", "pride", "hull", "call", "star"]), max_size=8)
-_PHRASES = [("pride", "of", "hull"), ("star",)]
-
-
-@given(_words, _words)
-def test_context_and_other_words_are_all_words(said: list[str], heard: list[str]) -> None:
-    reference, hypothesis = " ".join(said), " ".join(heard)
-    context, other = split_by_context(align_words(reference, hypothesis), _PHRASES)
-    assert context + other == score_words(reference, hypothesis)
-    inside = sum(len(phrase) for _, phrase in find_phrases(said, _PHRASES))
-    assert context.reference_length == inside
-
-
-def test_errors_fall_on_the_side_of_the_reference_word() -> None:
-    columns = align_words("pride of hull leaves port of call", "pride on hull leaves part of call")
-    context, other = split_by_context(columns, _PHRASES)
-    assert context == ErrorCounts(hits=2, substitutions=1)
-    assert other == ErrorCounts(hits=3, substitutions=1)
-
-
-def test_an_inserted_context_word_counts_against_the_context() -> None:
-    context, other = split_by_context(align_words("call", "call star now"), _PHRASES)
-    assert context == ErrorCounts(insertions=1)
-    assert other == ErrorCounts(hits=1, insertions=1)
-
-
 # Runs
+
+
+def test_a_shared_list_counts_like_the_same_context_everywhere() -> None:
+    texts, arms = ["Maria calling", "hello Vesta"], {"base": ["maria calling", "hello maria"]}
+    listed = _run(texts, arms, context=("Maria", "Vesta"))
+    utterances = [_utterance(f"u{i}", text) for i, text in enumerate(texts)]
+    rows = [Hypothesis(f"u{i}", "base", t, decode_s=0.5) for i, t in enumerate(arms["base"])]
+    shared = score_run(utterances, rows, phrases=("Maria", "Vesta"))
+    assert shared == listed
+
+
+def test_entities_are_whole_units_of_the_reference() -> None:
+    said = "PA3XYZ, heading zero nine zero, channel one six"
+    heard = ["papa alpha three xray yankee zulu heading 090 channel 60", said]
+    scores = _run([said, said], {"base": heard})
+    found = {m.name: (m.part, m.whole) for m in scores.arm("base").measures}
+    assert found == {
+        "entity_accuracy": (5, 6),
+        "entity_accuracy.call sign": (2, 2),
+        "entity_accuracy.heading": (2, 2),
+        "entity_accuracy.number": (1, 2),
+    }
+
+
+def test_entities_are_asked_of_the_normaliser_that_spells_digits_only() -> None:
+    utterances = [_utterance("u0", "channel 16")]
+    rows = [Hypothesis("u0", "base", "channel 16")]
+    assert score_run(utterances, rows, "whisper-en").arm("base").measures == ()
 
 
 def test_each_normaliser_gives_its_own_rate() -> None:
@@ -177,7 +141,7 @@ def test_terms_add_up_over_utterances() -> None:
     }
     scores = _run(["Maria calling", "Maria calling"], arms, context=("Maria", "Vesta"))
     base, biased = scores.arm("base"), scores.arm("base+bias")
-    assert base.terms == (TermCounts("Maria", 1, 1, 0), TermCounts("Vesta", 0, 0, 1))
+    assert base.terms == (TermCounts("Maria", 1, 1, 0), TermCounts("Vesta", 0, 0, 1, 1))
     assert (base.term_recall, base.term_precision) == (0.5, 0.5)
     assert (biased.term_recall, biased.term_precision) == (1.0, 1.0)
     assert (base.context_wer, base.other_wer) == (0.5, 0.0)

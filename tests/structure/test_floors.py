@@ -27,7 +27,8 @@ FLOORS = (
     " manifest retrieval sources splits strategies train_job voices weight_cache"
     " whisper_tokenizer",
     # 3: batches, models, scores
-    "bootstrap dataset inspection model own_data score score_records terms weights",
+    "bootstrap dataset inspection model own_data score score_records terms weights"
+    " entities measures",
     # 4: training, decoding, reports
     "decode doctor evaluate report selection train",
     # 5: the whole flow
