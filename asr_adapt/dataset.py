@@ -28,10 +28,13 @@ from asr_adapt.channel import TelephoneSettings, sample_vhf_settings, telephone,
 from asr_adapt.errors import DataError
 from asr_adapt.model import MAX_DECODER_TOKENS, SpeechModel, mel_features, prompted_start
 from asr_adapt.records import Utterance
-from asr_adapt.settings import Augmentation, PromptMix, PromptSettings
+from asr_adapt.settings import Augmentation, PromptMix, PromptSettings, ReplaySettings
 from asr_adapt.window import MAX_FRAMES, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, Window, length_bucket
 
 IGNORED_LABEL = -100
+REPLAY = "replay"
+"""Tag ``channel`` of general speech that is sent over a channel drawn anew in each epoch."""
+
 BUCKET_POOL = 16  # batches sorted by length together: long enough to fill, short enough to shuffle
 
 
@@ -103,6 +106,7 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         mix: how often which kind of prompt is given.
         prompts: how phrases become a prompt.
         augmentation: what is done to the sound.
+        replay: over which channels general speech is sent.
         seed: of everything drawn.
     """
 
@@ -116,6 +120,7 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         mix: PromptMix,
         prompts: PromptSettings,
         augmentation: Augmentation,
+        replay: ReplaySettings,
         seed: int,
     ) -> None:
         self.model = model
@@ -125,6 +130,7 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         self.mix = mix
         self.prompts = prompts
         self.augmentation = augmentation
+        self.replay = replay
         self.seed = seed
         self.contexts = training_contexts(utterances)
         self.pool = unique(p for c in self.contexts.values() for p in c)
@@ -151,11 +157,22 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         # A checksum, not hash(): Python's differs from process to process.
         key = zlib.crc32(utterance.utterance_id.encode())
         rng = np.random.default_rng([self.seed, 2, epoch, key])
-        if utterance.tags.get("channel") == "clean":
-            sound = through_channel(sound, self.augmentation, rng)
+        channel = self.channel_of(utterance, rng)
+        sound = through_channel(sound, replace(self.augmentation, channel=channel), rng)
         gain_db = rng.uniform(-self.augmentation.gain_db, self.augmentation.gain_db)
         louder: np.ndarray = np.clip(sound * np.float32(10 ** (gain_db / 20)), -1.0, 1.0)
         return louder
+
+    def channel_of(self, utterance: Utterance, rng: np.random.Generator) -> str:
+        """Return the channel for this epoch; sound that came over one already gets none."""
+        tag = utterance.tags.get("channel")
+        if tag == REPLAY:
+            drawn = rng.random()
+            if drawn < self.replay.channel_share:
+                return self.augmentation.channel
+            rest = drawn - self.replay.channel_share
+            return "telephone" if rest < self.replay.telephone_share else "none"
+        return self.augmentation.channel if tag == "clean" else "none"
 
     def _frames(self, sounds: Sequence[np.ndarray], rng: np.random.Generator) -> int:
         longest_s = max(len(s) for s in sounds) / SAMPLE_RATE_HZ

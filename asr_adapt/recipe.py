@@ -34,6 +34,7 @@ class RecipeData:
     train: Sequence[Utterance]
     dev: Sequence[Utterance]
     tests: Sequence[TestSet]
+    general: Sequence[Utterance] = ()
     known_phrases: Sequence[str] = ()
 
 
@@ -113,7 +114,7 @@ def load_recipe_data(config: RecipeConfig, data_dir: Path, display: ProgressDisp
     general = read(config.data.general) if config.data.general else []
     known = config.data.known_phrases
     phrases = read_bias_list(data_dir / known).phrases if known else ()
-    return RecipeData([*read(config.data.train), *general], read(config.data.dev), tests, phrases)
+    return RecipeData(read(config.data.train), read(config.data.dev), tests, general, phrases)
 
 
 def check_recipe_leaks(config: RecipeConfig, data: RecipeData) -> str:
@@ -122,7 +123,7 @@ def check_recipe_leaks(config: RecipeConfig, data: RecipeData) -> str:
         return "nothing was trained"
     phrases = config.data.unseen_phrases
     for test in data.tests:
-        trained = [*data.train, *data.dev]
+        trained = [*data.train, *data.dev, *data.general]
         check_leaks(trained, test.utterances, phrases, data.known_phrases)
     checked = "speaker or recording"
     if phrases:
@@ -159,6 +160,7 @@ def train_adapter(
         prompts=config.prompts,
         normaliser=config.normaliser,
         seed=config.seed,
+        general=data.general,
         command=command,
     )
     return finetune(
@@ -169,6 +171,7 @@ def train_adapter(
         stop=stop,
         observer=training_line(display),
         notice=display.say,
+        progress_for=display.start,
     )
 
 

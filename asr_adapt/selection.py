@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,17 @@ PARTS = (0.8, 0.6, 0.4)
 class DevSelection(TrainerCallback):  # type: ignore[misc]
     """Keeps a candidate of the weights at each evaluation, with its dev WER."""
 
-    def __init__(self, model: SpeechModel, job: TrainJob, work: Path, stop: StopRequest) -> None:
+    def __init__(
+        self,
+        model: SpeechModel,
+        job: TrainJob,
+        general: Sequence[Utterance],
+        work: Path,
+        stop: StopRequest,
+    ) -> None:
         self.model = model
         self.job = job
+        self.general = general
         self.work = work
         self.stop = stop
         self.dev = limited(job.dev, job.settings.dev_limit, job.seed)
@@ -57,25 +65,33 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         what training found (WiSE-FT, Wortsman et al. 2022, https://arxiv.org/abs/2109.01903).
 
         Returns:
-            ``{"strength": .., "wer": ..}``, strongest first.
+            ``{"strength": .., "wer": ..}``, strongest first; with general speech also
+            ``general_wer``, against the text of the base model.
 
         Raises:
             Stopped: a signal came; what was measured is kept.
         """
         wer = next(row["wer"] for row in self.results() if row["step"] == step)
-        rows = [{"strength": 1.0, "wer": wer}]
         if self.job.settings.method == "full":
-            return rows
+            return [{"strength": 1.0, "wer": wer}]
         folder = self.work / f"candidate-{step:08d}"
         log = folder / "strength_wer.jsonl"
-        rows += read_rows(log)
+        rows = read_rows(log)
         load_lora(self.model.network, folder)
-        for strength in PARTS[len(rows) - 1 :]:
+        for strength in (1.0, *PARTS)[len(rows) :]:
             set_strength(self.model.network, strength)
-            wer = dev_wer(self.model, self.dev, self.job, folder / "dev.jsonl", self.stop)
-            rows.append({"strength": strength, "wer": wer})
+            if strength < 1:
+                wer = dev_wer(self.model, self.dev, self.job, folder / "dev.jsonl", self.stop)
+            rows.append({"strength": strength, "wer": wer, **self._general(folder)})
             append_row(log, rows[-1])
         return rows
+
+    def _general(self, folder: Path) -> dict[str, float]:
+        """Measure how far general speech has moved from the base model's text."""
+        if not self.general:
+            return {}
+        log = folder / "general.jsonl"
+        return {"general_wer": dev_wer(self.model, self.general, self.job, log, self.stop)}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -156,9 +172,15 @@ def save_weights(model: SpeechModel, folder: Path) -> None:
     (folder / "README.md").unlink(missing_ok=True)  # peft's template, which nobody filled in
 
 
-def best_strength(measured: Sequence[dict[str, float]]) -> float:
-    """Return the strength with the lowest dev WER; of equal ones the weakest: it forgets least."""
-    return min(measured, key=lambda row: (row["wer"], row["strength"]))["strength"]
+def best_strength(measured: Sequence[Mapping[str, float]]) -> float:
+    """Return the strength at which domain and general WER add up to the least.
+
+    So one point of general speech is worth as much as one point of the domain. Of equal strengths
+    the weakest: it forgets least. Without general speech the domain decides alone.
+    """
+    return min(
+        measured, key=lambda row: (row["wer"] + row.get("general_wer", 0.0), row["strength"])
+    )["strength"]
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:

@@ -118,6 +118,36 @@ class Augmentation:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplaySettings:
+    """How general speech is mixed into training, so that it is not forgotten.
+
+    Its text is what the untouched model makes of the clean sound with its full window: no labels
+    are needed, and the adapter learns to do with a shorter window, and through a channel, what the
+    model did without (after Learning without Forgetting, Li & Hoiem 2016,
+    https://arxiv.org/abs/1606.09282).
+
+    Attributes:
+        clips: at most so many clips are mixed in, drawn by seed.
+        dev_clips: at most so many others measure what is forgotten; never more than a fifth.
+        channel_share: share of clips sent over the training's channel, drawn anew in every epoch.
+        telephone_share: share sent over a telephone line.
+    """
+
+    clips: int = 400
+    dev_clips: int = 40
+    channel_share: float = 0.4
+    telephone_share: float = 0.2
+
+    def __post_init__(self) -> None:
+        _require(self.clips >= 0 and self.dev_clips >= 0, "replay clips must not be negative")
+        shares = (self.channel_share, self.telephone_share)
+        _require(
+            min(shares) >= 0 and sum(shares) <= 1,
+            f"replay shares {shares} must not be negative nor add up to more than 1",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class LoraSettings:
     """Shape of a LoRA adapter (Hu et al. 2021, https://arxiv.org/abs/2106.09685).
 
@@ -155,6 +185,7 @@ class TrainSettings:
         lora: shape of the adapter.
         mix: kinds of prompt.
         augment: what is done to the sound.
+        replay: how general speech is mixed in, where there is any.
     """
 
     method: str = "lora"
@@ -168,6 +199,7 @@ class TrainSettings:
     lora: LoraSettings = field(default_factory=LoraSettings)
     mix: PromptMix = field(default_factory=PromptMix)
     augment: Augmentation = field(default_factory=Augmentation)
+    replay: ReplaySettings = field(default_factory=ReplaySettings)
 
     def __post_init__(self) -> None:
         _require(

@@ -31,6 +31,7 @@ from asr_adapt import checkpoints
 from asr_adapt.adapter import AdapterCard, weight_file, write_card
 from asr_adapt.dataset import (
     IGNORED_LABEL,
+    BatchPlan,
     TrainingBatches,
     check_references,
     label_minutes,
@@ -45,6 +46,7 @@ from asr_adapt.records import Utterance
 from asr_adapt.selection import DevSelection, best_strength, read_rows
 from asr_adapt.splits import fingerprint
 from asr_adapt.stopping import StopRequest
+from asr_adapt.teacher import teach
 from asr_adapt.train_job import TrainJob
 from asr_adapt.window import Window
 
@@ -71,6 +73,8 @@ class TrainStatus:
 
 
 Observer = Callable[[TrainStatus], None]
+ProgressFor = Callable[[str], Callable[[int, int], None]]
+"""Starts a progress line with a title and returns what is called with (done, total)."""
 
 
 def finetune(
@@ -82,6 +86,7 @@ def finetune(
     stop: StopRequest,
     observer: Observer | None = None,
     notice: Callable[[str], None] | None = None,
+    progress_for: ProgressFor | None = None,
 ) -> AdapterCard:
     """Train on ``job`` and write the adapter into ``out_dir``.
 
@@ -93,6 +98,7 @@ def finetune(
         stop: a signal ends training after the current step, with a checkpoint.
         observer: told after each logged step.
         notice: told in words what happens once, such as a skipped checkpoint.
+        progress_for: starts a progress line for the base model's pass over general speech.
 
     Raises:
         DataError: references that are missing or too long, no dev data, no whole checkpoint.
@@ -103,15 +109,29 @@ def finetune(
         raise DataError("no dev utterances: the best step cannot be chosen without them")
     check_references([*job.train, *job.dev], base)
     work = out_dir / "training"
-    checkpoint = prepare_work(work, job, base, resume, notice or (lambda _: None))
+    notice = notice or (lambda _: None)
+    checkpoint = prepare_work(work, job, base, resume, notice)
+    general = teach(
+        base,
+        job.general,
+        job.settings.replay,
+        job.seed,
+        stop=stop,
+        notice=notice,
+        progress=progress_for("listening to general speech")
+        if job.general and progress_for
+        else None,
+    )
+    rows = [*job.train, *general.replay]
     plans = plan_batches(
-        [u.duration_s for u in job.train], job.settings.batch_size, job.settings.epochs, job.seed
+        [u.duration_s for u in rows], job.settings.batch_size, job.settings.epochs, job.seed
     )
     model = trainable(base, job)
-    selection = DevSelection(model, job, work, stop)
-    watch = Watch(job, [sum(job.train[i].duration_s for i in p.indices) for p in plans], observer)
+    selection = DevSelection(model, job, general.dev, work, stop)
+    watch = Watch([sum(rows[i].duration_s for i in p.indices) for p in plans], observer)
     watch.selection = selection
-    trainer = build_trainer(model, job, work, plans, [selection, watch, StopAtStep(stop)])
+    batches = training_batches(model, job, rows, plans)
+    trainer = build_trainer(model, job, work, batches, [selection, watch, StopAtStep(stop)])
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if stop.signal_name:
@@ -171,6 +191,7 @@ def job_identity(job: TrainJob, base: SpeechModel) -> dict[str, Any]:
         "base_sha256": base.sha256,
         "train": data_digest(job.train),
         "dev": data_digest(job.dev),
+        "general": data_digest(job.general),
     }
     return dict(json.loads(json.dumps(identity)))
 
@@ -239,7 +260,7 @@ def build_trainer(
     model: SpeechModel,
     job: TrainJob,
     work: Path,
-    plans: Sequence[Any],
+    batches: TrainingBatches,
     callbacks: Sequence[TrainerCallback],
 ) -> AdaptTrainer:
     """Set the Trainer up: one planned batch a step, in order."""
@@ -251,8 +272,8 @@ def build_trainer(
     trainer = AdaptTrainer(
         speech_model=model,
         checkpoint_root=root,
-        args=training_arguments(model, job, staging, work, len(plans)),
-        train_dataset=training_batches(model, job, plans),
+        args=training_arguments(model, job, staging, work, len(batches)),
+        train_dataset=batches,
         data_collator=only_item,
         callbacks=list(callbacks),
     )
@@ -263,16 +284,19 @@ def build_trainer(
     return trainer
 
 
-def training_batches(model: SpeechModel, job: TrainJob, plans: Sequence[Any]) -> TrainingBatches:
+def training_batches(
+    model: SpeechModel, job: TrainJob, rows: Sequence[Utterance], plans: Sequence[BatchPlan]
+) -> TrainingBatches:
     """Return the batches of the whole run."""
     return TrainingBatches(
         model,
-        job.train,
+        rows,
         plans,
         window=model.window,
         mix=job.settings.mix,
         prompts=job.prompts,
         augmentation=job.settings.augment,
+        replay=job.settings.replay,
         seed=job.seed,
     )
 
@@ -343,7 +367,7 @@ class StopAtStep(TrainerCallback):  # type: ignore[misc]
 class Watch(TrainerCallback):  # type: ignore[misc]
     """Tells the observer how training goes."""
 
-    def __init__(self, job: TrainJob, audio_s: Sequence[float], observer: Observer | None) -> None:
+    def __init__(self, audio_s: Sequence[float], observer: Observer | None) -> None:
         self.audio_s = audio_s
         self.observer = observer
         self.selection: DevSelection | None = None
@@ -425,7 +449,7 @@ def make_card(
         training_curve=tuple(
             {"step": row["step"], "loss": row["loss"]} for row in state.log_history if "loss" in row
         ),
-        trained_on=fingerprint([*job.train, *job.dev]).to_json(),
+        trained_on=fingerprint([*job.train, *job.dev, *job.general]).to_json(),
         phrases=phrases_said(job.train),
         settings=json.loads(json.dumps(asdict(job.settings))),
         versions=package_versions(),

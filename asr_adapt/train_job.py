@@ -16,6 +16,8 @@ class TrainJob:
     Attributes:
         train: labelled utterances of at most 30 s.
         dev: labelled utterances that choose step and strength; never test speech.
+        general: speech from outside the domain, mixed in and measured so that it is not forgotten;
+            references are not looked at.
         settings: how weights are trained.
         prompts: how phrases become a prompt.
         normaliser: under which dev WER is counted.
@@ -30,5 +32,6 @@ class TrainJob:
     prompts: PromptSettings
     normaliser: str
     seed: int
+    general: Sequence[Utterance] = ()
     command: Sequence[str] = ()
     report_to: str = "none"

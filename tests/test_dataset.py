@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from asr_adapt.audio import load_audio
 from asr_adapt.dataset import (
     IGNORED_LABEL,
+    REPLAY,
     BatchPlan,
     TrainingBatches,
     bucketed,
@@ -27,7 +29,7 @@ from asr_adapt.dataset import (
 )
 from asr_adapt.errors import DataError
 from asr_adapt.records import Utterance
-from asr_adapt.settings import Augmentation, PromptMix, PromptSettings
+from asr_adapt.settings import Augmentation, PromptMix, PromptSettings, ReplaySettings
 from asr_adapt.window import Window, length_bucket
 from tests.toys import toy_base, toy_rows
 
@@ -57,6 +59,7 @@ def batches(
         mix=mix or PromptMix(),
         prompts=PromptSettings(),
         augmentation=augmentation or Augmentation(channel="vhf"),
+        replay=ReplaySettings(),
         seed=seed,
     )
 
@@ -175,6 +178,18 @@ def test_sound_is_drawn_anew_in_every_epoch(toy: Path) -> None:
     assert len(first) == len(second) == round(utterance.duration_s * 16_000)
 
 
+def test_replayed_speech_is_sent_over_channels_in_the_shares_asked_for(toy: Path) -> None:
+    items = batches(toy)
+    items.replay = ReplaySettings(channel_share=0.5, telephone_share=0.2)
+    general = replace(items.utterances[0], tags={"channel": REPLAY})
+    rng = np.random.default_rng(1)
+    drawn = Counter(items.channel_of(general, rng) for _ in range(2000))
+    assert set(drawn) == {"vhf", "telephone", "none"}
+    assert drawn["vhf"] / 2000 == pytest.approx(0.5, abs=0.05)
+    assert drawn["telephone"] / 2000 == pytest.approx(0.2, abs=0.05)
+    assert items.channel_of(replace(general, tags={"channel": "vhf"}), rng) == "none"
+
+
 def test_sound_that_came_over_a_channel_gets_no_second_one(toy: Path) -> None:
     items = batches(toy, augmentation=Augmentation(channel="vhf", gain_db=0))
     clean = items.utterances[0]
@@ -255,6 +270,7 @@ def test_a_missing_sound_names_the_utterance(toy: Path) -> None:
         mix=PromptMix(),
         prompts=PromptSettings(),
         augmentation=Augmentation(),
+        replay=ReplaySettings(),
         seed=1,
     )
     with pytest.raises(DataError, match=gone.utterance_id):

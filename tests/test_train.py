@@ -338,7 +338,7 @@ def test_the_loss_is_that_of_an_independent_computation(method: str, toy: Path) 
     model = training.trainable(toy_base(toy), job)
     model.network.eval()  # no dropout
     plans = plan_batches([u.duration_s for u in job.train], 4, 2, job.seed)
-    batch = training.training_batches(model, job, plans)[0]
+    batch = training.training_batches(model, job, job.train, plans)[0]
     loss = float(training.training_loss(model, batch).detach())
 
     whisper = model.whisper.double()

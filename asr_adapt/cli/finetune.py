@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 )
 @click.option("--test", type=PATH, help="Test speech, only to make sure none of it is in DATA.")
 @click.option(
-    "--general", type=PATH, help="General speech with text, mixed in so that it is not forgotten."
+    "--general",
+    type=PATH,
+    help="General speech, mixed in so that it is not forgotten; needs no text.",
 )
 @click.option("--epochs", default=3, show_default=True, help="Passes over the data.")
 @click.option("--batch-size", default=8, show_default=True, help="Utterances a step.")
@@ -141,12 +143,13 @@ def finetune(
         )
         replay = read_checked(general, rules, display).utterances if general else []
         job = TrainJob(
-            train=[*chosen.train, *replay],
+            train=chosen.train,
             dev=chosen.dev,
             settings=settings,
             prompts=PromptSettings(prompt_template, prompt_budget),
             normaliser=normaliser,
             seed=seed,
+            general=replay,
             command=command_line(),
             report_to=report_to,
         )
@@ -159,6 +162,7 @@ def finetune(
             stop=stop,
             observer=training_line(display),
             notice=display.say,
+            progress_for=display.start,
         )
     show_adapter(card, out)
 

@@ -30,7 +30,7 @@ FLOORS = (
     "bootstrap dataset inspection model own_data score score_records terms weights"
     " entities measures",
     # 4: training, decoding, reports
-    "decode doctor evaluate report selection train",
+    "decode doctor evaluate report selection teacher train",
     # 5: the whole flow
     "recipe",
     # 6: the command line

@@ -1,0 +1,156 @@
+"""General speech gets the base model's own text, once, and no label is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from asr_adapt.adapter import AdapterCard, read_card
+from asr_adapt.dataset import REPLAY
+from asr_adapt.decode import ArmPlan, decode_arms
+from asr_adapt.errors import Stopped
+from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
+from asr_adapt.model import SpeechModel, with_adapter
+from asr_adapt.records import Hypothesis, Utterance
+from asr_adapt.selection import best_strength
+from asr_adapt.settings import DecodeSettings, ReplaySettings, TrainSettings
+from asr_adapt.stopping import StopRequest
+from asr_adapt.teacher import content_key, draw, teach, usable
+from asr_adapt.train import finetune
+from asr_adapt.train_job import TrainJob
+from asr_adapt.window import FULL_WINDOW
+from tests.toys import toy_base, toy_job, toy_rows, train_toy, with_settings
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASR_ADAPT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def trained(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All weights of a toy that writes something, as an adapter folder."""
+    folder = tmp_path_factory.mktemp("trained") / "full"
+    settings = TrainSettings(method="full", epochs=8, learning_rate=3e-3, evaluations=1)
+    train_toy(toy, with_settings(toy_job(toy), settings), folder)
+    return folder
+
+
+@pytest.fixture
+def _babble_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take whatever the toy writes, loops and all."""
+    monkeypatch.setattr("asr_adapt.teacher.usable", lambda row: bool(row.text))
+
+
+@pytest.fixture
+def base(toy: Path, trained: Path, _babble_will_do: None) -> SpeechModel:
+    return replace(with_adapter(toy_base(toy), trained), window=FULL_WINDOW, card=None)
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def taught(
+    base: SpeechModel, general: Sequence[Utterance], clips: int = 6, seed: int = 1
+) -> list[str]:
+    """Return the texts of the clips to replay."""
+    settings = ReplaySettings(clips=6, dev_clips=2)
+    speech = teach(base, general, settings, 1, stop=StopRequest(), notice=silent)
+    return [u.reference or "" for u in speech.replay]
+
+
+def test_the_text_is_what_the_base_model_decodes(
+    toy: Path, base: SpeechModel, tmp_path: Path
+) -> None:
+    general = [replace(u, reference=None) for u in toy_rows(toy, "train")[:12]]
+    settings = ReplaySettings(clips=8, dev_clips=2)
+    speech = teach(base, general, settings, 1, stop=StopRequest(), notice=silent)
+    log = HypothesisLog(tmp_path / "log.jsonl")
+    decode_arms(base, general, [ArmPlan("base")], DecodeSettings(), log, StopRequest())
+    expected = {row.utterance_id: row.text for row in read_hypotheses(log.path) if row.text}
+    rows = [*speech.replay, *speech.dev]
+    assert rows
+    assert {u.utterance_id for u in rows} <= set(expected)
+    assert all(u.reference == expected[u.utterance_id] for u in rows)
+    assert {u.tags["channel"] for u in rows} == {REPLAY}
+    assert not {u.utterance_id for u in speech.replay} & {u.utterance_id for u in speech.dev}
+
+
+def test_labels_change_nothing_and_the_second_time_nothing_is_decoded(
+    toy: Path, base: SpeechModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    general = toy_rows(toy, "train")[:10]
+    before = taught(base, general)
+    monkeypatch.setattr("asr_adapt.decode.encode_sounds", None)  # a decode would fail
+    assert (
+        taught(base, [replace(u, reference=f"label {i}") for i, u in enumerate(general)]) == before
+    )
+    moved = [replace(u, utterance_id=f"other-{u.utterance_id}") for u in general]
+    assert taught(base, moved) == before
+
+
+def test_the_key_is_the_sound_not_its_name(toy: Path, tmp_path: Path) -> None:
+    clip = toy_rows(toy, "train")[0]
+    copy = tmp_path / "copy.flac"
+    copy.write_bytes(clip.audio_path.read_bytes())
+    assert content_key(replace(clip, audio_path=copy, utterance_id="x")) == content_key(clip)
+    assert content_key(replace(clip, start_s=0.1)) != content_key(clip)
+    assert content_key(replace(clip, language="de")) != content_key(clip)
+
+
+def test_no_more_is_drawn_than_asked_for_and_a_fifth_is_the_most_for_dev(toy: Path) -> None:
+    general = toy_rows(toy, "train")[:10]
+    drawn = draw(general, ReplaySettings(clips=3, dev_clips=40), 1)
+    assert (len(drawn.replay), len(drawn.dev)) == (3, 2)
+    assert draw(general, ReplaySettings(clips=3, dev_clips=40), 1) == drawn
+    assert draw([], ReplaySettings(), 1) == draw([], ReplaySettings(), 2)
+
+
+def test_a_loop_or_silence_is_not_taught() -> None:
+    assert usable(Hypothesis("a", "base", "Good morning."))
+    assert not usable(Hypothesis("a", "base", ""))
+    assert not usable(Hypothesis("a", "base", "a a a a a a", flags=("loop",)))
+    assert not usable(Hypothesis("a", "base", "", error="no sound"))
+
+
+def test_a_stop_ends_the_lesson_and_it_goes_on(toy: Path, base: SpeechModel) -> None:
+    stop = StopRequest()
+    stop.signal_name = "SIGTERM"
+    general = toy_rows(toy, "train")[:10]
+    with pytest.raises(Stopped):
+        teach(base, general, ReplaySettings(), 1, stop=stop, notice=silent)
+    assert taught(base, general)
+
+
+@pytest.mark.usefixtures("_babble_will_do")
+def test_training_replays_and_measures_general_speech(
+    toy: Path, trained: Path, tmp_path: Path
+) -> None:
+    job = toy_job(toy)
+    general = [replace(u, reference=None) for u in toy_rows(toy, "train")[16:28]]
+
+    def train(job: TrainJob, name: str) -> AdapterCard:
+        base = replace(with_adapter(toy_base(toy), trained), window=FULL_WINDOW, card=None)
+        return finetune(base, job, tmp_path / name, resume=False, stop=StopRequest())
+
+    card, plain = train(replace(job, general=general), "with"), train(job, "without")
+    assert card.steps > plain.steps
+    assert card.label_minutes == plain.label_minutes  # nothing of it was labelled by anyone
+    assert all("general_wer" in row for row in card.strength_wer)
+    assert not any("general_wer" in row for row in plain.strength_wer)
+    assert read_card(tmp_path / "with").strength == best_strength(card.strength_wer)
+
+
+def test_the_strength_weighs_both_kinds_of_error() -> None:
+    rows = [
+        {"strength": 1.0, "wer": 0.20, "general_wer": 0.10},
+        {"strength": 0.8, "wer": 0.22, "general_wer": 0.05},
+        {"strength": 0.6, "wer": 0.27, "general_wer": 0.04},
+    ]
+    assert best_strength(rows) == 0.8
+    alone = [{"strength": r["strength"], "wer": r["wer"]} for r in rows]
+    assert best_strength(alone) == 1.0
