@@ -18,6 +18,10 @@ MAX_SEED = 2**32 - 1
 """The largest seed numpy's global generator takes, which the Trainer sets
 (https://numpy.org/doc/stable/reference/random/generated/numpy.random.seed.html)."""
 
+BIAS_MODES = ("prompt", "boost", "both", "retrieve")
+"""How arms with ``+bias`` are told their phrases: in the prompt, as boosted phrases, both ways, or
+both ways with those that a first pass found likely."""
+
 CHANNELS = ("none", "vhf", "telephone")
 METHODS = ("lora", "full")
 REPORTERS = ("none", "tensorboard", "wandb", "mlflow")
@@ -51,6 +55,54 @@ class PromptSettings:
             "{phrases}" in self.template,
             f"prompt template {self.template!r} does not say where {{phrases}} go",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class BoostSettings:
+    """How much decoding favours tokens that spell a listed phrase (`asr_adapt.boosting`).
+
+    Attributes:
+        bonus: what a phrase's first token is worth, in nats; 0 switches boosting off.
+        depth_scale: what each later token is worth, in bonuses, before ln of its depth is added.
+    """
+
+    bonus: float = 0.5
+    depth_scale: float = 2.0
+
+    def __post_init__(self) -> None:
+        _require(
+            0 <= self.bonus <= 20 and 0 <= self.depth_scale <= 20,
+            f"boost bonus {self.bonus} and depth_scale {self.depth_scale}: need 0 to 20",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BiasSettings:
+    """How arms with ``+bias`` are told their phrases.
+
+    Attributes:
+        mode: ``prompt``, ``boost``, ``both`` or ``retrieve`` (both, of what a first pass heard).
+        boost: size of the bonus on boosted phrases.
+    """
+
+    mode: str = "prompt"
+    boost: BoostSettings = field(default_factory=BoostSettings)
+
+    def __post_init__(self) -> None:
+        _require(
+            self.mode in BIAS_MODES,
+            f"bias mode {self.mode!r} is unknown; use one of {', '.join(BIAS_MODES)}",
+        )
+
+    @property
+    def prompts(self) -> bool:
+        """Whether phrases are put into prompts."""
+        return self.mode != "boost"
+
+    @property
+    def boosts(self) -> bool:
+        """Whether phrases are boosted."""
+        return self.mode != "prompt"
 
 
 @dataclass(frozen=True, slots=True)
