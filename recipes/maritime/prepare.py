@@ -13,8 +13,9 @@ import hashlib
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from calls import SPLITS, Call, make_calls, read_lexicons
@@ -53,8 +54,8 @@ class Size:
 
 
 SIZES = {
-    "demo": Size(320, 40, 100, 400, 20, 100, 90, kokoro_weight=1),
-    "full": Size(1200, 60, 200, 400, 30, 150, 250, kokoro_weight=2),
+    "demo": Size(320, 40, 100, 200, 20, 100, 260, kokoro_weight=1),
+    "full": Size(1200, 60, 200, 400, 30, 150, 400, kokoro_weight=2),
 }
 
 
@@ -109,8 +110,8 @@ def prepare(cache_dir: Path, out_dir: Path, size: str, seed: int) -> None:
         DataError: a table or package is not what it should be.
     """
     tables = _digest(*(path.read_bytes() for path in sorted(HERE.glob("*.tsv"))))
-    settings = {"recipe": "maritime", "version": VERSION, "size": size, "seed": seed}
-    settings["tables"] = tables
+    settings: dict[str, Any] = {"recipe": "maritime", "version": VERSION, "size": size, "seed": seed}
+    settings |= {"tables": tables, "counts": asdict(SIZES[size])}
     with ProgressDisplay() as display:
         if is_prepared(out_dir, settings):
             display.say(f"{out_dir}: ready")
