@@ -21,6 +21,7 @@ from asr_adapt.channel import (
     TelephoneSettings,
     VhfSettings,
     fm,
+    microphone,
     sample_vhf_settings,
     telephone,
     vhf,
@@ -115,7 +116,7 @@ def test_level_control_brings_soft_and_loud_together() -> None:
     voice = torch.cat([tone(800, 1.0) * 0.02, tone(800, 1.0) * 0.2])
     gap = {}
     for strength in (0.0, 0.5, 1.0):
-        even = vhf.even_level(voice, 0.1, strength)
+        even = microphone.even_level(voice, 0.1, strength)
         gap[strength] = db(active_rms(even[18_000:]) ** 2 / active_rms(even[:14_000]) ** 2)
     assert gap[0.0] == pytest.approx(20, abs=0.1)
     assert gap[0.5] == pytest.approx(10, abs=0.5)
@@ -126,7 +127,7 @@ def test_level_control_brings_soft_and_loud_together() -> None:
 def test_microphone_noise_has_the_power_it_is_asked_for(share: float) -> None:
     freq_hz = frequencies_hz(160_000, RATE_HZ)
     band = ((freq_hz > 300) & (freq_hz < 3000)).float()
-    noise = vhf.microphone_noise(
+    noise = microphone.microphone_noise(
         MicNoise(engine_share=share, engine_hz=50), freq_hz, band, 160_000, as_generator(0)
     )
     assert db(float(noise.square().mean())) == pytest.approx(0, abs=1.5)

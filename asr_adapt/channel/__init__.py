@@ -8,6 +8,8 @@ outside their documented range (UsageError) and signals that are not finite (Dat
 
 from __future__ import annotations
 
+from asr_adapt.channel.am import AmSettings, SecondCarrier, am_airband, sample_am_settings
+from asr_adapt.channel.digital import DigitalSettings, digital_voice, sample_digital_settings
 from asr_adapt.channel.landline import TelephoneSettings, telephone
 from asr_adapt.channel.settings import (
     VHF_PRESETS,
@@ -22,12 +24,19 @@ from asr_adapt.channel.vhf import vhf_fm
 
 __all__ = [
     "VHF_PRESETS",
+    "AmSettings",
+    "DigitalSettings",
     "Dropouts",
     "Fading",
     "MicNoise",
+    "SecondCarrier",
     "Squelch",
     "TelephoneSettings",
     "VhfSettings",
+    "am_airband",
+    "digital_voice",
+    "sample_am_settings",
+    "sample_digital_settings",
     "sample_vhf_settings",
     "telephone",
     "vhf_fm",

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from asr_adapt.channel.settings import Dropouts, Fading
-from asr_adapt.channel.signals import low_pass
+from asr_adapt.channel.signals import low_pass, stretch
 
 IF_RATE_HZ = 48_000
 """Rate of the complex baseband: three times the audio rate, 2.5 times the IF filter's skirts."""
@@ -42,7 +42,12 @@ def modulate(deviation_hz: Tensor) -> Tensor:
     return torch.complex(torch.cos(phase), torch.sin(phase))
 
 
-def through_if(carrier: Tensor, cnr_db: float, generator: torch.Generator) -> Tensor:
+def through_if(
+    carrier: Tensor,
+    cnr_db: float,
+    generator: torch.Generator,
+    half_band_hz: float = IF_HALF_BAND_HZ,
+) -> Tensor:
     """Add receiver noise and pass the sum through the IF filter.
 
     The noise is drawn as a spectrum: white circular Gaussian noise is independent from bin to
@@ -52,14 +57,15 @@ def through_if(carrier: Tensor, cnr_db: float, generator: torch.Generator) -> Te
         carrier: complex baseband, shape (samples,), an even number of them.
         cnr_db: power of a carrier of amplitude 1 over the noise power behind the filter.
         generator: source of the noise.
+        half_band_hz: -3 dB point of the filter, 8 kHz at most.
 
     Returns:
         What the discriminator sees, complex, shape (samples,).
     """
     samples = carrier.numel()
     # The filter is down by 48 dB at twice its half band; nothing beyond is worth computing.
-    edge = int(2 * IF_HALF_BAND_HZ / IF_RATE_HZ * samples)
-    upper = low_pass(torch.arange(edge) * (IF_RATE_HZ / samples), IF_HALF_BAND_HZ, IF_POLES)
+    edge = int(2 * half_band_hz / IF_RATE_HZ * samples)
+    upper = low_pass(torch.arange(edge) * (IF_RATE_HZ / samples), half_band_hz, IF_POLES)
     response = torch.cat([upper, upper[1:].flip(0)])
     noise = torch.randn(response.numel(), dtype=torch.complex64, generator=generator)
     power = 10 ** (-cnr_db / 10) / float(response.square().sum())
@@ -81,6 +87,23 @@ def discriminate(received: Tensor) -> Tensor:
     """
     product = received * torch.roll(received, 1).conj()
     return torch.atan2(product.imag, product.real) * (IF_RATE_HZ / (2 * math.pi))
+
+
+def path_gain(
+    fading: Fading | None, dropouts: Dropouts | None, frames: int, generator: torch.Generator
+) -> Tensor:
+    """Return the complex gain of the radio path, one value per 5 ms."""
+    gain = torch.ones(frames, dtype=torch.complex64)
+    if fading:
+        gain = gain * fading_gain(fading, frames, generator)
+    if dropouts:
+        gain = gain * dropout_gain(dropouts, frames, generator)
+    return gain
+
+
+def stretch_gain(gain: Tensor, samples: int) -> Tensor:
+    """Interpolate a complex gain linearly to a number of samples."""
+    return torch.complex(stretch(gain.real, samples), stretch(gain.imag, samples))
 
 
 def fading_gain(fading: Fading, frames: int, generator: torch.Generator) -> Tensor:

