@@ -22,10 +22,18 @@ BIAS_MODES = ("prompt", "boost", "both", "retrieve")
 """How arms with ``+bias`` are told their phrases: in the prompt, as boosted phrases, both ways, or
 both ways with those that a first pass found likely."""
 
-CHANNELS = ("none", "vhf", "telephone")
+PROMPT_STRATEGIES = ("glossary", "sentence", "few-shot", "per-utterance")
+"""How phrases become a prompt (`asr_adapt.strategies`)."""
+
+PHRASE_ORDERS = ("given", "reversed", "alphabetical")
+"""How the phrases of a prompt stand in it; which of them fit is settled before, by priority."""
+
+CHANNELS = ("none", "vhf", "nbfm", "am", "digital", "telephone")
 METHODS = ("lora", "full")
 REPORTERS = ("none", "tensorboard", "wandb", "mlflow")
 DEFAULT_LEARNING_RATES = {"lora": 5e-4, "full": 2e-5}
+VARIANTS = ("lora", "rslora", "dora")
+PARTS = ("encoder", "decoder")
 ALL_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 
 
@@ -83,16 +91,29 @@ class BiasSettings:
     Attributes:
         mode: ``prompt``, ``boost``, ``both`` or ``retrieve`` (both, of what a first pass heard).
         boost: size of the bonus on boosted phrases.
+        strategy: how phrases become a prompt; adapters are trained with ``glossary``.
+        order: how phrases stand in the prompt.
+        candidates: with ``retrieve``, at most so many phrases are told about an utterance.
     """
 
     mode: str = "prompt"
     boost: BoostSettings = field(default_factory=BoostSettings)
+    strategy: str = "glossary"
+    order: str = "given"
+    candidates: int = 40
 
     def __post_init__(self) -> None:
-        _require(
-            self.mode in BIAS_MODES,
-            f"bias mode {self.mode!r} is unknown; use one of {', '.join(BIAS_MODES)}",
-        )
+        for name, known in (
+            ("mode", BIAS_MODES),
+            ("strategy", PROMPT_STRATEGIES),
+            ("order", PHRASE_ORDERS),
+        ):
+            value = getattr(self, name)
+            _require(
+                value in known,
+                f"bias {name} {value!r} is unknown; use one of {', '.join(known)}",
+            )
+        _require(self.candidates >= 1, f"bias candidates {self.candidates}: need 1 or more")
 
     @property
     def prompts(self) -> bool:
@@ -137,9 +158,10 @@ class Augmentation:
     """What is done to the sound of a training example, drawn anew in every epoch.
 
     Attributes:
-        channel: ``none``, ``vhf`` (marine FM) or ``telephone``; put on examples that are tagged
+        channel: ``none``, ``vhf`` (marine FM), ``nbfm`` (land mobile FM), ``am`` (airband),
+            ``digital`` (land mobile, codec2) or ``telephone``; put on examples that are tagged
             ``channel = clean``, never on sound that came over a channel already.
-        cnr_db_low: weakest carrier-to-noise ratio drawn for ``vhf``, in dB.
+        cnr_db_low: weakest carrier-to-noise ratio drawn for a radio channel, in dB.
         cnr_db_high: strongest.
         time_mask_share: longest share of a clip hidden by SpecAugment's time mask
             (Park et al. 2019, https://arxiv.org/abs/1904.08779).
@@ -207,18 +229,32 @@ class LoraSettings:
         rank: rank of the change to each matrix.
         alpha: the change is scaled by alpha / rank.
         dropout: on the input of the change, in training.
-        targets: module names it is put on, in encoder and decoder.
+        targets: module names it is put on.
+        parts: of the network, ``encoder``, ``decoder`` or both.
+        variant: ``lora``; ``rslora``, which scales by alpha / sqrt(rank) (Kalajdzievski 2023,
+            https://arxiv.org/abs/2312.03732); or ``dora``, which learns the length of each weight
+            vector apart from its direction (Liu et al. 2024, https://arxiv.org/abs/2402.09353).
     """
 
     rank: int = 16
     alpha: int = 32
     dropout: float = 0.0
     targets: tuple[str, ...] = ALL_PROJECTIONS
+    parts: tuple[str, ...] = PARTS
+    variant: str = "lora"
 
     def __post_init__(self) -> None:
         _require(self.rank >= 1 and self.alpha > 0, "LoRA rank and alpha must be above 0")
         _require(0 <= self.dropout < 1, f"LoRA dropout {self.dropout} is no share below 1")
         _require(bool(self.targets), "LoRA needs at least one target module")
+        _require(
+            bool(self.parts) and set(self.parts) <= set(PARTS),
+            f"LoRA parts {self.parts}: need one or both of {', '.join(PARTS)}",
+        )
+        _require(
+            self.variant in VARIANTS,
+            f"LoRA variant {self.variant!r} is unknown; use one of {', '.join(VARIANTS)}",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from asr_adapt.bias import NO_PROMPT, SEPARATOR, Prompt, Tokenize, fit_prompt, unique
+from asr_adapt.bias import SEPARATOR, Prompt, Tokenize, fit_prompt, unique
 from asr_adapt.errors import UsageError
 from asr_adapt.retrieval import most_similar
-from asr_adapt.settings import PromptSettings
-
-ORDERS = ("given", "reversed", "alphabetical")
-"""How the phrases of a prompt stand in it; which of them fit is settled before, by priority."""
+from asr_adapt.settings import PHRASE_ORDERS, PromptSettings
 
 SENTENCE = "The names heard here are {phrases}."
 """The sentence around phrases where the user's template is the bare list."""
@@ -98,17 +95,11 @@ def few_shot(known: Known, tokenize: Tokenize, settings: PromptSettings, order: 
     return replace(prompt, text=text, token_ids=tuple(tokenize(" " + text)))
 
 
-def nothing(known: Known, tokenize: Tokenize, settings: PromptSettings, order: str) -> Prompt:
-    """Tell nothing; phrases may still be boosted."""
-    return NO_PROMPT
-
-
 STRATEGIES: Mapping[str, Strategy] = {
     "glossary": glossary,
     "sentence": sentence,
     "few-shot": few_shot,
     "per-utterance": per_utterance,
-    "none": nothing,
 }
 
 
@@ -137,13 +128,15 @@ def listed(
 
 
 def arranged(phrases: Sequence[str], order: str) -> list[str]:
-    """Return phrases in an order of `ORDERS`.
+    """Return phrases in an order of `PHRASE_ORDERS`.
 
     Raises:
         UsageError: there is no such order.
     """
-    if order not in ORDERS:
-        raise UsageError(f"phrase order '{order}': unknown; choose one of {', '.join(ORDERS)}")
+    if order not in PHRASE_ORDERS:
+        raise UsageError(
+            f"phrase order '{order}': unknown; choose one of {', '.join(PHRASE_ORDERS)}"
+        )
     if order == "alphabetical":
         return sorted(phrases, key=lambda phrase: (phrase.casefold(), phrase))
     return list(phrases if order == "given" else reversed(phrases))

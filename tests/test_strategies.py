@@ -8,13 +8,12 @@ from hypothesis import strategies as st
 
 from asr_adapt.bias import build_prompt, unique
 from asr_adapt.errors import UsageError
-from asr_adapt.settings import PromptSettings
-from asr_adapt.strategies import ORDERS, STRATEGIES, Known, get_strategy
+from asr_adapt.settings import PHRASE_ORDERS, PROMPT_STRATEGIES, PromptSettings
+from asr_adapt.strategies import STRATEGIES, Known, get_strategy
 
 WORDS = ["Aurora", "Rigel Crown", "Elbe Pilot", "Oulu", "Gavle Traffic", "Noble Lily", "Cuxhaven"]
 PHRASES = st.lists(st.sampled_from(WORDS), max_size=7, unique=True).map(tuple)
 TRANSCRIPTS = ("Aurora, this is Elbe Pilot, over.", "Say again.", "Rigel Crown enters the fairway.")
-TELLING = [name for name in STRATEGIES if name != "none"]
 
 
 def letters(text: str) -> list[int]:
@@ -22,8 +21,8 @@ def letters(text: str) -> list[int]:
     return [ord(c) for c in text]
 
 
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("name", TELLING)
+@pytest.mark.parametrize("order", PHRASE_ORDERS)
+@pytest.mark.parametrize("name", STRATEGIES)
 @given(own=PHRASES, shared=PHRASES, budget=st.integers(1, 120))
 def test_budget_is_kept_and_no_phrase_is_lost(
     name: str, order: str, own: tuple[str, ...], shared: tuple[str, ...], budget: int
@@ -57,7 +56,9 @@ def test_the_order_decides_where_phrases_stand_but_not_which_fit(
     own: tuple[str, ...], budget: int
 ) -> None:
     settings = PromptSettings(budget_tokens=budget)
-    prompts = [STRATEGIES["glossary"](Known(own), letters, settings, order) for order in ORDERS]
+    prompts = [
+        STRATEGIES["glossary"](Known(own), letters, settings, order) for order in PHRASE_ORDERS
+    ]
     assert len({prompt.dropped_phrases for prompt in prompts}) == 1
     as_given, backwards, sorted_ones = (
         prompt.text.removesuffix(".").split(", ") for prompt in prompts
@@ -88,6 +89,10 @@ def test_per_utterance_says_that_it_drops_the_shared_list() -> None:
     known = Known(("Oulu",), ("Aurora", "OULU"))
     prompt = STRATEGIES["per-utterance"](known, letters, PromptSettings(), "given")
     assert (prompt.text, prompt.dropped_phrases) == ("Oulu.", ("Aurora",))
+
+
+def test_settings_name_the_strategies_there_are() -> None:
+    assert tuple(STRATEGIES) == PROMPT_STRATEGIES
 
 
 def test_unknown_names_are_refused_with_what_is_known() -> None:
