@@ -10,7 +10,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -24,8 +23,8 @@ from asr_adapt.bias import (
     training_contexts,
     unique,
 )
-from asr_adapt.channel import TelephoneSettings, sample_vhf_settings, telephone, vhf_fm
 from asr_adapt.errors import DataError
+from asr_adapt.links import draw_link
 from asr_adapt.model import MAX_DECODER_TOKENS, SpeechModel, mel_features, prompted_start
 from asr_adapt.records import Utterance
 from asr_adapt.settings import Augmentation, PromptMix, PromptSettings, ReplaySettings
@@ -229,13 +228,9 @@ def through_channel(
     if augmentation.channel == "none":
         return sound
     seed = int(rng.integers(2**31))
-    speech = torch.from_numpy(sound)
-    if augmentation.channel == "telephone":
-        law: Literal["alaw", "mulaw"] = "alaw" if rng.random() < 0.5 else "mulaw"
-        line = TelephoneSettings(law, noise_db=float(rng.uniform(-70, -40)))
-        return telephone(speech, line, seed).numpy()
-    settings = sample_vhf_settings(rng, (augmentation.cnr_db_low, augmentation.cnr_db_high))
-    return vhf_fm(speech, settings, seed).numpy()[: len(sound)]
+    cnr_db = (augmentation.cnr_db_low, augmentation.cnr_db_high)
+    link = draw_link(augmentation.channel, rng, cnr_db)
+    return link.send(torch.from_numpy(sound), seed).numpy()[: len(sound)]
 
 
 def mask_spectrum(
