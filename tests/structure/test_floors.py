@@ -24,8 +24,8 @@ FLOORS = (
     " spoken_words stopping text window",
     # 2: utterances, phrases, adapters and logs on the disk, and where speech comes from
     "adapter bias bias_file checkpoints config corrections ctranslate2_format ctranslate2_whisper"
-    " hypotheses importers links manifest retrieval sources splits strategies train_job voices"
-    " weight_cache whisper_tokenizer",
+    " hypotheses importers links manifest retrieval sources splits strategies telling train_job"
+    " voices weight_cache whisper_tokenizer",
     # 3: batches, models, scores
     "bootstrap dataset inspection model own_data score score_records terms weights"
     " entities measures",
