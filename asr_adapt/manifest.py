@@ -7,19 +7,19 @@ to its folder and stay inside it unless the caller allows otherwise.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from asr_adapt.errors import DataError, ManifestError
 from asr_adapt.importers.columns import ColumnNames
-from asr_adapt.importers.folder import read_audio_folder, read_split_folders
-from asr_adapt.importers.jsonl import iterate_objects, manifest_row, read_json_lines
-from asr_adapt.importers.kaldi import is_kaldi_folder, read_kaldi
+from asr_adapt.importers.detect import read_files
+from asr_adapt.importers.jsonl import iterate_objects, manifest_row
 from asr_adapt.importers.rows import Checks, RowFile, SkippedRow, build_utterance, build_utterances
-from asr_adapt.importers.table import read_table
 from asr_adapt.records import Utterance
 
 SHOWN_PROBLEMS = 10
@@ -35,12 +35,14 @@ class ImportedData:
         skipped: what cannot, each with place and reason.
         format_name: the format that was recognised.
         mapping: which column was taken for what: our name to theirs.
+        places: where each utterance stands, ``file:line``, by its id.
     """
 
     utterances: tuple[Utterance, ...]
     skipped: tuple[SkippedRow, ...]
     format_name: str
     mapping: Mapping[str, str]
+    places: Mapping[str, str] = field(default_factory=dict)
 
     def usable(self, max_bad: int = 0) -> list[Utterance]:
         """Return the utterances, unless too many rows had to be skipped.
@@ -129,8 +131,7 @@ def load_data(
 ) -> ImportedData:
     """Read a user's data in whatever known format it comes, and check every sound file's header.
 
-    Known are: our manifests, NeMo manifests and other JSON lines, CSV and TSV, an audiofolder
-    with metadata, a folder of audio with one .txt each, a Kaldi data folder without pipes.
+    Which formats are known is in ``importers.detect``.
 
     Args:
         path: a file or a folder.
@@ -143,11 +144,32 @@ def load_data(
         ManifestError: the data as a whole cannot be read; rows that cannot be used are listed in
             the result instead.
     """
-    files = _read_files(path, columns or ColumnNames())
-    utterances, skipped = build_utterances(
+    audio_dir = partial(_folder_for_sounds, path)
+    files = read_files(path, columns or ColumnNames(), audio_dir)
+    return _build(files, allow_outside, language, progress)
+
+
+def _folder_for_sounds(path: Path) -> Path:
+    """Name a folder in the cache for sounds that come as bytes inside a table."""
+    # Imported here because reading manifests needs nothing else of it.
+    from asr_adapt.weight_cache import cache_root
+
+    return cache_root() / "audio" / hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+
+
+def _build(
+    files: Sequence[RowFile],
+    allow_outside: bool,
+    language: str,
+    progress: Callable[[int, int], None] | None,
+) -> ImportedData:
+    built = build_utterances(
         files, allow_outside=allow_outside, language=language, progress=progress
     )
-    return ImportedData(tuple(utterances), tuple(skipped), files[0].format_name, files[0].mapping)
+    first = files[0]
+    return ImportedData(
+        built.utterances, built.skipped, first.format_name, first.mapping, built.places
+    )
 
 
 def load_hub_data(
@@ -159,11 +181,11 @@ def load_hub_data(
     language: str = "en",
     progress: Callable[[int, int], None] | None = None,
 ) -> ImportedData:
-    """Read one split of a data set of the Hugging Face hub, or a parquet file.
+    """Read one split of a data set of the Hugging Face hub.
 
     Args:
-        name: a data set of the hub, or the path of a parquet file.
-        split: its split, such as ``train``; a parquet file has only ``train``.
+        name: a data set of the hub.
+        split: its split, such as ``train``.
         audio_dir: where its audio is written as files.
         columns: names of columns, where guessing does not find them.
         language: ISO 639-1 code of rows that name none.
@@ -177,37 +199,7 @@ def load_hub_data(
     from asr_adapt.importers.hub import load_hub
 
     file = load_hub(name, split, audio_dir, columns)
-    utterances, skipped = build_utterances(
-        [file], allow_outside=False, language=language, progress=progress
-    )
-    return ImportedData(tuple(utterances), tuple(skipped), file.format_name, file.mapping)
-
-
-def _read_files(path: Path, names: ColumnNames) -> list[RowFile]:
-    """Recognise the format and read the rows."""
-    if path.is_dir():
-        return _read_folder(path, names)
-    if not path.exists():
-        raise ManifestError(path, "no such file or folder")
-    if not path.is_file():
-        raise ManifestError(path, "is neither a file nor a folder")
-    suffix = path.suffix.lower()
-    if suffix in (".jsonl", ".json", ".ndjson"):
-        return [read_json_lines(path, names)]
-    if suffix in (".csv", ".tsv", ".txt"):
-        return [read_table(path, names)]
-    reason = "unknown format; give a .csv, .tsv, .jsonl file or a folder of audio"
-    raise ManifestError(path, reason)
-
-
-def _read_folder(path: Path, names: ColumnNames) -> list[RowFile]:
-    if is_kaldi_folder(path):
-        return [read_kaldi(path)]
-    for name in ("metadata.jsonl", "metadata.csv", "metadata.tsv"):
-        if (path / name).is_file():
-            read = read_json_lines if name.endswith(".jsonl") else read_table
-            return [read(path / name, names)]
-    return read_split_folders(path, names) or [read_audio_folder(path)]
+    return _build([file], False, language, progress)
 
 
 def select_split(utterances: Iterable[Utterance], split: str) -> list[Utterance]:

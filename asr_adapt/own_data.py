@@ -106,7 +106,7 @@ def import_data(path: Path, rules: ReadingRules, display: ProgressDisplay) -> Im
     """Read a file or folder, or a data set of the hub where there is no such file."""
     progress = display.start(f"reading {path.name}")
     hub_id = not path.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)) is not None
-    if not hub_id and path.suffix != ".parquet":
+    if not hub_id:
         return load_data(
             path,
             allow_outside=rules.allow_outside,

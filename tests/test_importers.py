@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr_adapt.errors import EnvironmentProblem, ManifestError
+from asr_adapt.errors import ManifestError
 from asr_adapt.importers.columns import COLUMN_GUESSES, ColumnNames
-from asr_adapt.manifest import ImportedData, load_data, load_hub_data
+from asr_adapt.manifest import ImportedData, load_data
 from asr_adapt.records import Utterance
 
 WORDS = {"a": "Hällo, this is a", "b b": "securite", "ü": "over; and out, two"}
@@ -289,7 +289,7 @@ def test_kaldi_folder_without_text_is_refused(clips: Path) -> None:
 
 
 @pytest.mark.slow
-def test_parquet_with_bytes_of_the_audio(clips: Path) -> None:
+def test_parquet_with_bytes_of_the_audio(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = pytest.importorskip("datasets")
     values = [{"bytes": (clips / f"{n}.wav").read_bytes(), "path": f"/x/{n}.wav"} for n in WORDS]
     columns = {
@@ -298,18 +298,19 @@ def test_parquet_with_bytes_of_the_audio(clips: Path) -> None:
         "id": ["1", "2", "3", "4"],
     }
     datasets.Dataset.from_dict(columns).to_parquet(str(clips / "x.parquet"))
-    data = load_hub_data(str(clips / "x.parquet"), "train", clips / "audio")
+    monkeypatch.setenv("ASR_ADAPT_CACHE", str(clips / "cache"))
+    data = load_data(clips / "x.parquet")
     assert [u.reference for u in data.utterances] == list(WORDS.values())
     assert [u.duration_s for u in data.utterances] == [1.0, 1.5, 2.0]
     (skip,) = data.skipped
     assert skip.reason == "no audio bytes in this row"
     for utterance, name in zip(data.utterances, WORDS, strict=True):
         assert utterance.audio_path.read_bytes() == (clips / f"{name}.wav").read_bytes()
-        assert utterance.audio_path.is_relative_to(clips / "audio")
+        assert utterance.audio_path.is_relative_to(clips / "cache")
 
 
 def test_a_parquet_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_bytes(b"PAR1")
-    with pytest.raises(EnvironmentProblem, match=r"x\.parquet") as caught:
-        load_hub_data(str(tmp_path / "x.parquet"), "train", tmp_path / "audio")
+    with pytest.raises(ManifestError, match=r"x\.parquet:1: no parquet table") as caught:
+        load_data(tmp_path / "x.parquet")
     assert "\n" not in str(caught.value)

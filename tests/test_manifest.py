@@ -215,7 +215,7 @@ def test_a_path_that_comes_back_in_is_no_attack(tmp_path: Path) -> None:
 
 def test_nothing_to_read_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").touch()
-    (tmp_path / "array.json").write_text(json.dumps([{"audio": "a.wav", "text": "x"}]))
+    (tmp_path / "array.json").write_text(json.dumps([["a.wav", "x"]]))
     (tmp_path / "wide.jsonl").write_bytes(row().encode("utf-16"))
     (tmp_path / "table.xlsx").touch()
     (tmp_path / "folder").mkdir()

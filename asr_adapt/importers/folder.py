@@ -12,7 +12,8 @@ from asr_adapt.errors import ManifestError
 from asr_adapt.importers.columns import ColumnNames
 from asr_adapt.importers.jsonl import read_json_lines
 from asr_adapt.importers.rows import MAX_LINE_BYTES, SPLITS, Row, RowFile, SkippedRow
-from asr_adapt.importers.table import AUDIO_SUFFIXES, read_table
+from asr_adapt.importers.table import read_table
+from asr_adapt.importers.texts import AUDIO_SUFFIXES
 
 
 def read_audio_folder(folder: Path) -> RowFile:
@@ -21,15 +22,11 @@ def read_audio_folder(folder: Path) -> RowFile:
     Raises:
         ManifestError: there is no audio in it.
     """
-    audio = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
-    )
+    audio = _sounds(folder)
     if not audio:
         known = " ".join(AUDIO_SUFFIXES)
         raise ManifestError(folder, f"neither a metadata file nor audio in this folder ({known})")
-    labelled = any(path.with_suffix(".txt").is_file() for path in audio)
+    labelled = has_labels(folder)
     rows: list[Row] = []
     skipped: list[SkippedRow] = []
     for path in audio:
@@ -42,6 +39,19 @@ def read_audio_folder(folder: Path) -> RowFile:
         rows.append(Row(None, name, text, utterance_id=name.rsplit(".", 1)[0]))
     mapping = {"audio": "each sound file"} | ({"text": "the .txt beside it"} if labelled else {})
     return RowFile(folder, folder, tuple(rows), tuple(skipped), "folder of audio", mapping)
+
+
+def has_labels(folder: Path) -> bool:
+    """Say whether any sound of a folder has a .txt of its name beside it."""
+    return any(path.with_suffix(".txt").is_file() for path in _sounds(folder))
+
+
+def _sounds(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+    )
 
 
 def _read_label(path: Path) -> str:

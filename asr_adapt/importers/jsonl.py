@@ -5,7 +5,9 @@ One object per line. A line that is not one becomes a skipped row with its numbe
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,8 @@ MANIFEST_KEYS = (
     "tags",
 )
 """The keys of a row of our own manifests: the fields of ``Utterance``."""
+MAX_GZIP_BYTES = 4_000_000_000
+"""A gzipped manifest that unpacks to more is an attack on the disk and on patience."""
 REQUIRED_KEYS = ("utterance_id", "audio_path")
 
 
@@ -45,11 +49,14 @@ def iterate_objects(path: Path) -> Iterator[JsonLine | SkippedRow]:
     Raises:
         ManifestError: the file cannot be opened, or it is not a file of JSON lines in UTF-8.
     """
+    number, total = 0, 0
     try:
-        with path.open("rb") as file:
-            number = 0
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             while data := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
+                total += len(data)
+                if total > MAX_GZIP_BYTES and path.suffix == ".gz":
+                    raise ManifestError(path, f"unpacks to over {MAX_GZIP_BYTES} bytes", number)
                 if len(data) > MAX_LINE_BYTES:
                     reason = f"a line of more than {MAX_LINE_BYTES} bytes; is this a manifest?"
                     raise ManifestError(path, reason, number)
@@ -62,8 +69,9 @@ def iterate_objects(path: Path) -> Iterator[JsonLine | SkippedRow]:
                     continue
                 if values is not None:
                     yield JsonLine(number, values)
-    except OSError as problem:
-        raise ManifestError(path, f"cannot be read: {problem.strerror or problem}") from problem
+    except (OSError, EOFError, zlib.error) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem)
+        raise ManifestError(path, f"cannot be read: {reason}", number + 1) from problem
 
 
 def parse_object(data: bytes) -> dict[str, Any] | None:
@@ -79,7 +87,7 @@ def parse_object(data: bytes) -> dict[str, Any] | None:
     if not text:
         return None
     try:
-        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_repeats)
+        value = json.loads(text, parse_constant=no_constant, object_pairs_hook=no_repeats)
     except json.JSONDecodeError as problem:
         where = f"column {problem.colno}: {problem.msg}"
         raise ValueError(f"not JSON, one object per line ({where})") from problem
@@ -90,11 +98,13 @@ def parse_object(data: bytes) -> dict[str, Any] | None:
     return value
 
 
-def _no_constant(name: str) -> NoReturn:
+def no_constant(name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which JSON does not have."""
     raise ValueError(f"{name} is no JSON number")
 
 
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object that has a key twice: which of them counts is anybody's guess."""
     values = dict(pairs)
     if len(values) < len(pairs):
         keys = [key for key, _ in pairs]

@@ -114,13 +114,28 @@ class Checks:
     probe: Probe | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BuiltRows:
+    """Checked rows.
+
+    Attributes:
+        utterances: what can be used.
+        skipped: what cannot.
+        places: where each utterance stands, ``file:line``, by its id.
+    """
+
+    utterances: tuple[Utterance, ...]
+    skipped: tuple[SkippedRow, ...]
+    places: Mapping[str, str]
+
+
 def build_utterances(
     files: Sequence[RowFile],
     *,
     allow_outside: bool,
     language: str,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[list[Utterance], list[SkippedRow]]:
+) -> BuiltRows:
     """Turn rows into utterances, checked against their sound files.
 
     Args:
@@ -130,32 +145,32 @@ def build_utterances(
         progress: told how many rows of how many are done.
 
     Returns:
-        The utterances and every row that cannot be used, both in the order of the files.
+        The utterances and every row that cannot be used, in the order of the files.
     """
     checks = Checks(allow_outside, language, _remember(probe_audio))
     uses = Counter(_stem(row) for file in files for row in file.rows if row.utterance_id is None)
     total = sum(len(file.rows) for file in files)
     utterances: list[Utterance] = []
     skipped: list[SkippedRow] = []
-    seen: dict[str, SkippedRow] = {}
+    places: dict[str, str] = {}
     done = 0
     for file in files:
         bad = list(file.skipped)
         for row in file.rows:
             built = _build_or_skip(_named(row, uses), file, checks)
-            if isinstance(built, Utterance) and built.utterance_id in seen:
-                reason = f"id '{built.utterance_id}' is taken by {seen[built.utterance_id].where}"
+            if isinstance(built, Utterance) and built.utterance_id in places:
+                reason = f"id '{built.utterance_id}' is taken by {places[built.utterance_id]}"
                 built = SkippedRow(file.source, row.line, reason)
             if isinstance(built, SkippedRow):
                 bad.append(built)
             else:
-                seen[built.utterance_id] = SkippedRow(file.source, row.line, "")
+                places[built.utterance_id] = SkippedRow(file.source, row.line, "").where
                 utterances.append(built)
             done += 1
             if progress is not None:
                 progress(done, total)
         skipped.extend(sorted(bad, key=lambda row: row.line or 0))
-    return utterances, skipped
+    return BuiltRows(tuple(utterances), tuple(skipped), places)
 
 
 def _build_or_skip(row: Row, file: RowFile, checks: Checks) -> Utterance | SkippedRow:
@@ -225,7 +240,7 @@ def _duration(
     duration_s = _number(row.duration, "duration")
     end_s = _number(row.end, "end")
     if duration_s is None and end_s is not None:
-        duration_s = end_s - start_s
+        duration_s = round(end_s - start_s, 6)  # 0.5, not 0.49999999999999994
     if probe is not None:
         total_s = probe(path, utterance_id).duration_s
         if problem := segment_problem(total_s, start_s, duration_s):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +22,7 @@ from asr_adapt.importers.columns import (
     rows_from_columns,
 )
 from asr_adapt.importers.rows import MAX_LINE_BYTES, Row, RowFile, SkippedRow
-
-MAX_TABLE_BYTES = 500_000_000
-"""Tables are read as a whole; this one would need a few gigabytes."""
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au")
+from asr_adapt.importers.texts import AUDIO_SUFFIXES, read_text
 
 
 def read_table(path: Path, names: ColumnNames) -> RowFile:
@@ -33,9 +31,13 @@ def read_table(path: Path, names: ColumnNames) -> RowFile:
     Raises:
         ManifestError: the table as a whole cannot be read.
     """
-    text = _read_text(path)
-    delimiter = _delimiter(text.split("\n", 1)[0])
+    text = read_text(path)
+    first = text.split("\n", 1)[0].rstrip("\r")
+    told = first.removeprefix("sep=") if re.fullmatch(r"sep=[,;\t|]", first) else None
+    delimiter = told or _delimiter(first)
     lines = _cells(path, text, delimiter)
+    if told:  # Excel's own first line, which says how the others are separated
+        next(lines)
     number, header = next(lines, (1, []))
     columns = [cell.strip() for cell in header]
     _check_header(path, number, columns)
@@ -68,28 +70,6 @@ def _keep_empty_id(row: Row, mapping: dict[str, str]) -> Row:
     if "utterance_id" in mapping and row.utterance_id is None:
         return replace(row, utterance_id="")
     return row
-
-
-def _read_text(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_TABLE_BYTES:
-            raise ManifestError(path, f"is larger than {MAX_TABLE_BYTES} bytes; use JSON lines")
-        data = path.read_bytes()
-    except OSError as problem:
-        raise ManifestError(path, f"cannot be read: {problem.strerror or problem}") from problem
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as problem:
-        line = data[: problem.start].count(b"\n") + 1
-        name = "UTF-16" if encoding == "utf-16" else "UTF-8"
-        raise ManifestError(path, f"not {name}; save the table as UTF-8", line) from problem
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise ManifestError(path, "holds NUL characters; is this a table?", line)
-    if not text.strip():
-        raise ManifestError(path, "is empty")
-    return text
 
 
 def _delimiter(header: str) -> str:
