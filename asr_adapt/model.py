@@ -113,11 +113,14 @@ def _load_network(folder: Path) -> WhisperForConditionalGeneration:
 
 def with_new_lora(model: SpeechModel, settings: LoraSettings, seed: int) -> SpeechModel:
     """Put a fresh, trainable LoRA on a base model, which it changes in place."""
+    parts, targets = "|".join(settings.parts), "|".join(settings.targets)
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules=list(settings.targets),
+        target_modules=rf"model\.({parts})\..*\.({targets})",
+        use_rslora=settings.variant == "rslora",
+        use_dora=settings.variant == "dora",
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -182,7 +185,7 @@ def set_strength(network: nn.Module, strength: float) -> None:
 def _check_lora_tensors(network: nn.Module, tensors: dict[str, torch.Tensor], folder: Path) -> None:
     """Refuse an adapter that would silently stay the base model."""
     expected = {
-        name.replace(".default", ""): parameter.shape
+        stored_name(name): parameter.shape
         for name, parameter in network.named_parameters()
         if "lora_" in name
     }
@@ -194,6 +197,12 @@ def _check_lora_tensors(network: nn.Module, tensors: dict[str, torch.Tensor], fo
             raise DataError(f"{folder}: {len(names)} adapter tensors {what}, such as {names[0]}")
     if not any(t.any() for k, t in tensors.items() if "lora_B" in k):
         raise DataError(f"{folder}: every lora_B is zero; the adapter was never trained")
+
+
+def stored_name(parameter: str) -> str:
+    """Return the name of an adapter's parameter in its file: DoRA's vector is no module there."""
+    vector = "lora_magnitude_vector"
+    return parameter.replace(f"{vector}.default.weight", vector).replace(".default", "")
 
 
 def mel_features(model: SpeechModel, sounds: Sequence[np.ndarray], frames: int) -> torch.Tensor:

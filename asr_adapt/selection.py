@@ -72,7 +72,8 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
             Stopped: a signal came; what was measured is kept.
         """
         wer = next(row["wer"] for row in self.results() if row["step"] == step)
-        if self.job.settings.method == "full":
+        # All weights have no strength, and part of DoRA's change is not on the way from the base.
+        if self.job.settings.method == "full" or self.job.settings.lora.variant == "dora":
             return [{"strength": 1.0, "wer": wer}]
         folder = self.work / f"candidate-{step:08d}"
         log = folder / "strength_wer.jsonl"

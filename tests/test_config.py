@@ -91,7 +91,7 @@ def test_every_problem_is_in_one_message(recipe: Path) -> None:
         ("seed=-1", "seed"),
         ("folder=/", "folder: unknown key"),
         ("train.learning_rate=0", "learning_rate"),
-        ("train.augment.channel=vfh", "none, vhf, telephone"),
+        ("train.augment.channel=vfh", "none, vhf"),
         ("prompts.template=ships", "{phrases}"),
         ("train.mix.true_share=0.95", "add up"),
     ],

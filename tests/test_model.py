@@ -28,7 +28,7 @@ from asr_adapt.model import (
     with_new_lora,
 )
 from asr_adapt.selection import save_weights
-from asr_adapt.settings import LoraSettings
+from asr_adapt.settings import PARTS, VARIANTS, LoraSettings
 from asr_adapt.weights import PACKAGES, package_files, resolve_weights
 from tests.toys import CPU, toy_base, toy_job, train_toy
 
@@ -119,6 +119,24 @@ def test_only_lora_weights_are_trained(toy: Path) -> None:
     # q, k, v, out of one encoder layer and of two attentions in one decoder layer, and their fc1
     # and fc2: each with an A and a B.
     assert len(trained) == 2 * (4 + 2 + 8 + 2)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_lora_goes_on_the_part_asked_for(part: str, toy: Path) -> None:
+    adapted = with_new_lora(toy_base(toy), LoraSettings(parts=(part,)), seed=1)
+    trained = [name for name, p in adapted.network.named_parameters() if p.requires_grad]
+    assert trained
+    assert all(f".{part}." in name for name in trained)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_trains_and_is_read_back(variant: str, toy: Path, tmp_path: Path) -> None:
+    job = toy_job(toy)
+    settings = replace(job.settings, lora=LoraSettings(rank=4, alpha=8, variant=variant))
+    card = train_toy(toy, replace(job, settings=settings), tmp_path / variant)
+    assert card.settings["lora"]["variant"] == variant
+    change = logits(with_adapter(toy_base(toy), tmp_path / variant)) - logits(toy_base(toy))
+    assert change.abs().max() > 1e-3
 
 
 def test_the_seed_decides_the_first_weights(toy: Path) -> None:
