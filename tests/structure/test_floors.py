@@ -25,9 +25,9 @@ FLOORS = (
     # 2: utterances, phrases, adapters and logs on the disk, and where speech comes from
     "adapter bias bias_file checkpoints config corrections ctranslate2_format ctranslate2_whisper"
     " hypotheses importers links manifest retrieval sources splits strategies telling train_job"
-    " voices weight_cache whisper_tokenizer",
+    " voices weight_cache whisper_tokenizer phrase_tree",
     # 3: batches, models, scores
-    "bootstrap dataset inspection model own_data score score_records terms weights"
+    "boosting bootstrap dataset inspection model own_data score score_records terms weights"
     " entities measures",
     # 4: training, decoding, reports
     "decode doctor evaluate report selection teacher train",
@@ -60,7 +60,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "scipy": ("voices.speech",),
     "soundfile": ("audio",),
     "soxr": ("audio",),
-    "torch": ("channel", "dataset", "decode", "links", "model", "train"),
+    "torch": ("boosting", "channel", "dataset", "decode", "links", "model", "train"),
     "torchaudio": ("channel", "dataset"),
     "transformers": ("decode", "model", "selection", "train"),
     "whisper_normalizer": ("text",),

@@ -1,0 +1,186 @@
+"""Boosted phrases: the bonus of a slow reference, and invariants on real weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr_adapt.boosting import NO_LIST, BoostPlan, PhraseBooster, plan_boost
+from asr_adapt.errors import BiasError
+from asr_adapt.phrase_tree import TokenRules, build_tree, phrase_forms, spellings
+from asr_adapt.settings import BoostSettings
+from tests.toys import CPU
+
+START, CONTROL, VOCABULARY = 258, 256, 259
+BYTES = TokenRules(lambda texts: [list(t.encode()) for t in texts], START, CONTROL, ord(" "))
+BOOST = BoostSettings(bonus=0.7, depth_scale=1.5)
+
+Path = tuple[int, ...]
+
+
+def plan(
+    shared: Sequence[str], own: Sequence[Sequence[str]] = (), boost: BoostSettings = BOOST
+) -> BoostPlan:
+    """Plan a boost on byte tokens; utterances are numbered."""
+    told = {str(i): phrases for i, phrases in enumerate(own or [()])}
+    return plan_boost(shared, told, BYTES, boost, VOCABULARY, CPU)
+
+
+def step(booster: PhraseBooster, histories: Sequence[Path]) -> np.ndarray:
+    """Return what the booster adds to the next token's scores, after histories of one length."""
+    ids = torch.tensor([[START, *h] for h in histories])
+    zeros = torch.zeros(len(histories), VOCABULARY)
+    return booster(ids, zeros).numpy()
+
+
+def whole_bonus(booster: PhraseBooster, text: Path) -> float:
+    """Return the bonus of a text and its end, added up step by step."""
+    path = (*text, CONTROL)
+    return sum(float(step(booster, [path[:i]])[0, token]) for i, token in enumerate(path))
+
+
+class Reference:
+    """The formula of `asr_adapt.boosting`, written out over all suffixes with plain dicts."""
+
+    def __init__(self, phrases: Sequence[str], boost: BoostSettings) -> None:
+        self.boost = boost
+        self.forms = {path for paths in phrase_forms(phrases, BYTES).values() for path in paths}
+        self.prefixes = {form[:n] for form in self.forms for n in range(1, len(form) + 1)}
+
+    def worth(self, path: Path) -> float:
+        """c(d): what the counted tokens of a path are worth together."""
+        depth = sum(token not in (START, ord(" ")) for token in path)
+        later = sum(self.boost.depth_scale + math.log(d) for d in range(2, depth + 1))
+        return self.boost.bonus * (1 + later) if depth else 0.0
+
+    def finished(self, path: Path) -> float:
+        """What the longest form that begins a path is worth."""
+        return max((self.worth(f) for f in self.forms if path[: len(f)] == f), default=0.0)
+
+    def held(self, history: Path) -> float:
+        """The most that any suffix in the tree holds."""
+        suffixes = [history[i:] for i in range(len(history))]
+        known = [s for s in suffixes if s in self.prefixes]
+        return max((self.worth(s) - self.finished(s) for s in known), default=0.0)
+
+    def kept(self, history: Path) -> float:
+        """The most that any form which ends here keeps."""
+        suffixes = [history[i:] for i in range(len(history))]
+        forms = [s for s in suffixes if s in self.forms]
+        return max((self.worth(s) - self.finished(s[:-1]) for s in forms), default=0.0)
+
+
+def slow_bonus(lists: Sequence[Reference], history: Path, token: int) -> float:
+    """The bonus of one token: of several lists, the one that gives most counts."""
+    before, after = (START, *history), (START, *history, token)
+    held = max(one.held(after) for one in lists) - max(one.held(before) for one in lists)
+    return held + max(one.kept(after) for one in lists)
+
+
+WORDS = st.text("ab ", min_size=1, max_size=5).filter(str.strip)
+
+
+@settings(max_examples=60)
+@given(st.lists(WORDS, max_size=4), st.lists(WORDS, max_size=3), st.text("abAB s", max_size=9))
+def test_the_bonus_is_that_of_a_slow_reference(
+    shared: list[str], own: list[str], text: str
+) -> None:
+    made = plan(shared, [own])
+    booster = PhraseBooster(made.tables, list(made.lists.values()), 1, 1)
+    lists = [Reference(shared, BOOST), Reference([p for p in own if p not in shared], BOOST)]
+    history = tuple(text.encode())
+    expected = [slow_bonus(lists, history, token) for token in range(VOCABULARY)]
+    np.testing.assert_allclose(step(booster, [history])[0], expected, atol=2e-5)
+
+
+@settings(max_examples=40)
+@given(st.lists(WORDS, min_size=1, max_size=4), st.text("abAB s", max_size=9))
+def test_a_text_that_ends_keeps_what_its_finished_phrases_keep(
+    phrases: list[str], text: str
+) -> None:
+    made = plan(phrases)
+    booster = PhraseBooster(made.tables, [NO_LIST], 1, 1)
+    reference = Reference(phrases, BOOST)
+    path = tuple(text.encode())
+    kept = sum(reference.kept((START, *path[: i + 1])) for i in range(len(path)))
+    assert whole_bonus(booster, path) == pytest.approx(kept, abs=1e-4)
+
+
+def test_a_phrase_is_found_however_it_is_written() -> None:
+    assert set(spellings("vessel Rio 5")) == {
+        *("vessel Rio 5", "vessel rio 5", "Vessel Rio 5", "VESSEL RIO 5"),
+        *("vessel Rio five", "vessel rio five", "Vessel Rio Five", "VESSEL RIO FIVE"),
+    }
+    assert {"runway two seven", "Runway 27", "runway 2 7"} <= set(spellings("Runway two seven"))
+    forms = phrase_forms(["Rio", "東京"], BYTES)
+    assert tuple(b" rio") in forms["Rio"]
+    assert (START, *b"Rio") in forms["Rio"], "bare at the start of the text"
+    assert tuple(b"Rio") not in forms["Rio"], "and not inside of words"
+    assert tuple("東京".encode()) in forms["東京"], "no spaces in this script"
+
+
+def test_plurals_and_possessives_change_nothing_where_their_tokens_go_on() -> None:
+    made = phrase_forms(["Rio"], BYTES)["Rio"]
+    assert tuple(b" Rios") not in made, "the byte s follows the finished phrase"
+    one_token = TokenRules(
+        lambda texts: [[hash_of(text)] for text in texts], START, CONTROL, ord(" ")
+    )
+    whole_words = phrase_forms(["Rio"], one_token)["Rio"]
+    assert (hash_of(" Rios"),) in whole_words
+
+
+def hash_of(text: str) -> int:
+    """Return a token for a whole word."""
+    return sum(text.encode()) % CONTROL
+
+
+def test_a_word_boundary_alone_is_worth_nothing() -> None:
+    booster = PhraseBooster(plan(["Rio", "Ria"]).tables, [NO_LIST], 1, 1)
+    first = step(booster, [()])[0]
+    assert first[ord(" ")] == 0
+    assert not step(booster, [tuple(b"x ")])[0][: ord("R")].any()
+    assert step(booster, [tuple(b"x ")])[0, ord("R")] == pytest.approx(BOOST.bonus)
+
+
+def test_control_tokens_in_a_phrase_are_refused() -> None:
+    rules = TokenRules(lambda texts: [[CONTROL] for _ in texts], START, CONTROL, ord(" "))
+    with pytest.raises(BiasError, match="<end>"):
+        build_tree([["a <end>"]], rules)
+
+
+def test_rows_of_a_batch_and_their_beams_have_lists_of_their_own() -> None:
+    lists = [["ab"], [], ["b", "ab"], ["ab"]]
+    made = plan(["ba"], lists)
+    together = PhraseBooster(made.tables, list(made.lists.values()), 1, 2)
+    history = tuple(b" a")
+    rows = step(together, [history] * 8)
+    for i, own in enumerate(lists):
+        alone = plan(["ba"], [own])
+        single = step(PhraseBooster(alone.tables, list(alone.lists.values()), 1, 1), [history])
+        np.testing.assert_array_equal(rows[2 * i : 2 * i + 2], np.repeat(single, 2, axis=0))
+
+
+def test_a_shared_list_is_the_same_list_given_to_each_utterance_in_any_order() -> None:
+    phrases = ["ab", "a b", "bab"]
+    shared, own = plan(phrases), plan([], [phrases[::-1], phrases])
+    boosters = [PhraseBooster(p.tables, list(p.lists.values()), 1, 1) for p in (shared, own)]
+    for text in (b"", b" a", b" a b", b" ba", b"bab"):
+        one = step(boosters[0], [tuple(text)])
+        np.testing.assert_array_equal(step(boosters[1], [tuple(text)] * 2), np.repeat(one, 2, 0))
+
+
+def test_empty_lists_change_nothing_and_prompts_are_not_matched() -> None:
+    made = plan([], [[], ["ab"]])
+    scores = torch.randn(2, VOCABULARY, generator=torch.Generator().manual_seed(0))
+    ids = torch.tensor([[*b" ab", START]] * 2)
+    booster = PhraseBooster(made.tables, list(made.lists.values()), ids.shape[1], 1)
+    changed = booster(ids, scores)
+    assert torch.equal(changed[0], scores[0])
+    assert torch.equal(changed[1] != scores[1], changed[1] > scores[1])
+    assert set(torch.nonzero(changed[1] != scores[1]).flatten().tolist()) == {*b"aA"}
