@@ -20,6 +20,9 @@ from asr_adapt.errors import DataError
 from asr_adapt.manifest import read_manifest
 from asr_adapt.records import Utterance
 from asr_adapt.splits import check_leaks
+from asr_adapt.spoken_calls import data, real_lines
+from asr_adapt.spoken_calls.calls import SPLITS, Lexicon, make_call, make_calls
+from asr_adapt.spoken_calls.data import Domain
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "maritime"
 
@@ -34,19 +37,9 @@ def load(module: str) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def calls() -> ModuleType:
-    return load("calls")
-
-
-@pytest.fixture(scope="module")
-def real_lines() -> ModuleType:
-    return load("real_lines")
-
-
-@pytest.fixture(scope="module")
 def prepare() -> Iterator[ModuleType]:
     """The recipe's prepare.py, under a name of its own: every recipe has one."""
-    load("calls"), load("real_lines")
+    load("calls")
     spec = importlib.util.spec_from_file_location("maritime_prepare", RECIPE / "prepare.py")
     assert spec is not None
     assert spec.loader is not None
@@ -55,6 +48,17 @@ def prepare() -> Iterator[ModuleType]:
     spec.loader.exec_module(module)
     yield module
     del sys.modules[spec.name]
+
+
+@pytest.fixture(scope="module")
+def domain(prepare: ModuleType) -> Domain:
+    made: Domain = prepare.DOMAIN
+    return made
+
+
+@pytest.fixture(scope="module")
+def lexicons(domain: Domain) -> dict[str, Lexicon]:
+    return domain.read_lexicons(RECIPE)
 
 
 def slots_as_words(text: str) -> list[str]:
@@ -68,8 +72,9 @@ def word_runs(text: str, longest: int) -> Iterator[list[str]]:
         yield words[start : start + length]
 
 
-def test_frames_are_many_and_every_topic_is_on_every_side(calls: ModuleType) -> None:
-    lexicons = calls.read_lexicons(RECIPE)
+def test_frames_are_many_and_every_topic_is_on_every_side(
+    lexicons: dict[str, Lexicon], domain: Domain
+) -> None:
     frames = [frame for lexicon in lexicons.values() for frame in lexicon.frames]
     assert len(frames) >= 150
     assert len({frame.frame_id for frame in frames}) == len({f.text for f in frames}) == len(frames)
@@ -80,9 +85,10 @@ def test_frames_are_many_and_every_topic_is_on_every_side(calls: ModuleType) -> 
     assert share["test"] == pytest.approx(0.22, abs=0.05)
 
 
-def test_no_frame_of_one_split_is_nearly_one_of_another(calls: ModuleType) -> None:
-    lexicons = calls.read_lexicons(RECIPE)
-    sides = itertools.combinations(calls.SPLITS, 2)
+def test_no_frame_of_one_split_is_nearly_one_of_another(
+    lexicons: dict[str, Lexicon], domain: Domain
+) -> None:
+    sides = itertools.combinations(SPLITS, 2)
     for mine, theirs in sides:
         for a, b in itertools.product(lexicons[mine].frames, lexicons[theirs].frames):
             matcher = difflib.SequenceMatcher(None, slots_as_words(a.text), slots_as_words(b.text))
@@ -91,22 +97,24 @@ def test_no_frame_of_one_split_is_nearly_one_of_another(calls: ModuleType) -> No
             assert matcher.ratio() < 0.8, f"{a.frame_id} {a.text!r} ~ {b.frame_id} {b.text!r}"
 
 
-def test_ships_are_of_one_split_and_places_of_all(calls: ModuleType) -> None:
-    lexicons = calls.read_lexicons(RECIPE)
+def test_ships_are_of_one_split_and_places_of_all(
+    lexicons: dict[str, Lexicon], domain: Domain
+) -> None:
     ships = {split: {n.text for n in lexicon.names["ship"]} for split, lexicon in lexicons.items()}
-    for mine, theirs in itertools.combinations(calls.SPLITS, 2):
+    for mine, theirs in itertools.combinations(SPLITS, 2):
         assert not ships[mine] & ships[theirs]
     for split, lexicon in lexicons.items():
         assert set(lexicon.unheard_names()) == ships[split]
-    assert all(len(ships[split]) >= 300 for split in calls.SPLITS)
+    assert all(len(ships[split]) >= 300 for split in SPLITS)
     places = {split: lexicon.known_names() for split, lexicon in lexicons.items()}
     assert places["train"] == places["dev"] == places["test"]
     assert len(set(places["train"])) >= 150
 
 
-def test_no_test_ship_is_said_inside_another_name_or_a_frame_of_training(calls: ModuleType) -> None:
+def test_no_test_ship_is_said_inside_another_name_or_a_frame_of_training(
+    lexicons: dict[str, Lexicon], domain: Domain
+) -> None:
     """The leak check looks for runs of words: a ship 'Aurora' is heard in 'Aurora Star'."""
-    lexicons = calls.read_lexicons(RECIPE)
     said = [
         text
         for split in ("train", "dev")
@@ -120,34 +128,42 @@ def test_no_test_ship_is_said_inside_another_name_or_a_frame_of_training(calls: 
     assert not heard
 
 
-def test_every_frame_fills_to_clean_text(calls: ModuleType) -> None:
+def test_every_frame_fills_to_clean_text(lexicons: dict[str, Lexicon], domain: Domain) -> None:
     """No slot is left, no digit is written, no character stands there that is not said."""
-    for lexicon in calls.read_lexicons(RECIPE).values():
+    for lexicon in lexicons.values():
         for index, frame in enumerate(lexicon.frames):
             for seed in range(5):
-                call = calls.make_call(frame, lexicon, np.random.default_rng((seed, index)))
+                call = make_call(
+                    frame, lexicon, domain.grammar, np.random.default_rng((seed, index))
+                )
                 assert re.fullmatch(r"[A-Z][A-Za-z',.? -]*[.?]", call.reference), call.reference
                 assert re.fullmatch(r"[A-Za-z][A-Za-z',.? -]*[.?]", call.spoken), call.spoken
                 assert 5 <= len(call.reference.split()) <= 32, call.reference
                 assert not {"tree", "fife", "niner"} & set(call.reference.split())
 
 
-def test_calls_are_the_same_for_a_seed_and_a_larger_count_adds_to_them(calls: ModuleType) -> None:
-    lexicon = calls.read_lexicons(RECIPE)["train"]
-    few, many = calls.make_calls(lexicon, 40, 7), calls.make_calls(lexicon, 400, 7)
+def test_calls_are_the_same_for_a_seed_and_a_larger_count_adds_to_them(
+    lexicons: dict[str, Lexicon], domain: Domain
+) -> None:
+    lexicon = lexicons["train"]
+    few, many = (
+        make_calls(lexicon, domain.grammar, 40, 7),
+        make_calls(lexicon, domain.grammar, 400, 7),
+    )
     assert few == many[:40]
-    assert few != calls.make_calls(lexicon, 40, 8)
+    assert few != make_calls(lexicon, domain.grammar, 40, 8)
     used = Counter(call.frame.frame_id for call in many)
     assert set(used) == {frame.frame_id for frame in lexicon.frames}
     assert max(used.values()) - min(used.values()) <= 1
 
 
-def test_context_holds_what_is_said_and_others_in_no_telling_order(calls: ModuleType) -> None:
-    lexicons = calls.read_lexicons(RECIPE)
+def test_context_holds_what_is_said_and_others_in_no_telling_order(
+    lexicons: dict[str, Lexicon], domain: Domain
+) -> None:
     first = Counter[bool]()
     for split, lexicon in lexicons.items():
         own = {name.text for pool in lexicon.names.values() for name in pool}
-        for call in calls.make_calls(lexicon, 300, 1):
+        for call in make_calls(lexicon, domain.grammar, 300, 1):
             assert set(call.names) <= set(call.context) <= own, split
             assert 8 <= len(call.context) <= 20
             assert len(set(call.context)) == len(call.context)
@@ -156,11 +172,13 @@ def test_context_holds_what_is_said_and_others_in_no_telling_order(calls: Module
     assert 0.05 < first[True] / first.total() < 0.35
 
 
-def test_numbers_are_said_as_at_sea_in_a_share_of_calls(calls: ModuleType) -> None:
-    lexicon = calls.read_lexicons(RECIPE)["train"]
+def test_numbers_are_said_as_at_sea_in_a_share_of_calls(
+    lexicons: dict[str, Lexicon], domain: Domain
+) -> None:
+    lexicon = lexicons["train"]
     with_digits = [
         call
-        for call in calls.make_calls(lexicon, 1500, 1)
+        for call in make_calls(lexicon, domain.grammar, 1500, 1)
         if re.search(r"\b(three|five|nine)\b", call.reference)
     ]
     at_sea = [call for call in with_digits if re.search(r"\b(tree|fife|niner)\b", call.spoken)]
@@ -170,20 +188,20 @@ def test_numbers_are_said_as_at_sea_in_a_share_of_calls(calls: ModuleType) -> No
         assert re.findall(r"\bthree|five\b", plain) == re.findall(r"\bthree|five\b", call.reference)
 
 
-def test_a_frame_with_an_unknown_slot_is_refused(calls: ModuleType, tmp_path: Path) -> None:
+def test_a_frame_with_an_unknown_slot_is_refused(domain: Domain, tmp_path: Path) -> None:
     for table in RECIPE.glob("*.tsv"):
         (tmp_path / table.name).write_text(table.read_text())
     with (tmp_path / "frames.tsv").open("a") as file:
         file.write("hailing-99\thailing\ttrain\t{ship} has {colour} paint.\n")
     with pytest.raises(DataError, match=r"hailing-99.*colour"):
-        calls.read_lexicons(tmp_path)
+        domain.read_lexicons(tmp_path)
 
 
 def line(name: str, text: str, speaker: str, duration_s: float = 4.0) -> Utterance:
     return Utterance(name, Path(f"{name}.mp3"), 0.0, duration_s, text, speaker=speaker)
 
 
-def test_real_lines_are_of_fair_length_and_no_speaker_has_them_all(real_lines: ModuleType) -> None:
+def test_real_lines_are_of_fair_length_and_no_speaker_has_them_all() -> None:
     text = "Where is the captain of this ship, then?"
     lines = [line(f"joe-{i}", text, "joe") for i in range(100)]
     lines += [line(f"{who}-{i}", text, who) for who in "abcdef" for i in range(10)]
@@ -207,7 +225,7 @@ def test_real_lines_are_of_fair_length_and_no_speaker_has_them_all(real_lines: M
         ("Near Fair Isle!", True),
     ],
 )
-def test_names_are_found_as_whole_words(real_lines: ModuleType, text: str, said: bool) -> None:
+def test_names_are_found_as_whole_words(text: str, said: bool) -> None:
     assert real_lines.says_any(text, {("hull",), ("fair", "isle")}) is said
 
 
@@ -225,14 +243,16 @@ def test_voices_are_of_one_split_only_and_known(prepare: ModuleType) -> None:
     assert not styles["test"] & (styles["train"] | styles["dev"])
 
 
-def test_calls_are_planned_the_same_for_a_seed(prepare: ModuleType, calls: ModuleType) -> None:
-    made = calls.make_calls(calls.read_lexicons(RECIPE)["test"], 200, 1)
-    size = prepare.SIZES["demo"]
-    plans = prepare.plan_calls("test", made, size, 1)
-    assert plans == prepare.plan_calls("test", made, size, 1)
+def test_calls_are_planned_the_same_for_a_seed(
+    domain: Domain, lexicons: dict[str, Lexicon]
+) -> None:
+    made = make_calls(lexicons["test"], domain.grammar, 200, 1)
+    size = domain.sizes["demo"]
+    plans = data.plan_calls(domain, "test", made, size, 1)
+    assert plans == data.plan_calls(domain, "test", made, size, 1)
     assert len({plan.request.path for plan in plans}) == 200
     voices = Counter(plan.request.voice.name for plan in plans)
-    weights = prepare.VOICES["test"]
+    weights = domain.voices["test"]
     expected = 200 * weights["flite-slt"] / sum(weights.values())
     assert voices["flite-slt"] == pytest.approx(expected, abs=25)
     assert len({plan.request.pitch_semitones for plan in plans}) == 5
@@ -249,11 +269,11 @@ def test_preparing_gives_clean_training_and_received_test_sets(
     """A small size, made in one go and made after an interruption: the same bytes."""
     assert pytestconfig.cache is not None
     cache = pytestconfig.cache.mkdir("debian-packages")
-    small = prepare.Size(6, 2, 4, 4, 4, 4, 4, kokoro_weight=0)
+    small = data.Size(6, 2, 4, 4, 4, 4, 4, kokoro_weight=0)
     monkeypatch.setitem(prepare.SIZES, "demo", small)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     prepare.prepare(cache, whole, "demo", 3)
-    monkeypatch.setattr(prepare, "send_over_radio", interrupt)
+    monkeypatch.setattr(data, "send_over_radio", interrupt)
     with pytest.raises(KeyboardInterrupt):
         prepare.prepare(cache, resumed, "demo", 3)
     monkeypatch.undo()

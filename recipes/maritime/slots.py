@@ -7,20 +7,12 @@ the spelling alphabet of the ITU Radio Regulations, Appendix 14.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Mapping
 
 import numpy as np
 
-Draw: TypeAlias = Callable[[np.random.Generator], str]
-"""Draws the value of a slot."""
+from asr_adapt.spoken_calls.numbers import DIGITS, NATO, Draw, digits, pick, tenths, whole
 
-NATO = (
-    "Alpha", "Bravo", "Charlie", "Delta", "Echo", "Foxtrot", "Golf", "Hotel", "India", "Juliet",
-    "Kilo", "Lima", "Mike", "November", "Oscar", "Papa", "Quebec", "Romeo", "Sierra", "Tango",
-    "Uniform", "Victor", "Whiskey", "X-ray", "Yankee", "Zulu",
-)  # fmt: skip
-DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 CARDINAL_SHARE = 0.12
 """Share of channel numbers that are said as at home: "sixteen", not "one six"."""
 
@@ -49,34 +41,10 @@ FLAGS = (
 )  # fmt: skip
 
 
-def _pick(*options: str) -> Draw:
-    return lambda rng: options[rng.integers(len(options))]
-
-
-def _digits(number: int, width: int = 1) -> str:
-    return " ".join(DIGITS[int(figure)] for figure in f"{number:0{width}d}")
-
-
-def _whole(low: int, high: int, step: int = 1, width: int = 1) -> Draw:
-    return lambda rng: _digits(int(rng.integers(low // step, high // step + 1)) * step, width)
-
-
-def _tenths(low: int, high: int, decimal_share: float) -> Draw:
-    """Numbers from low to high, a share of them with one decimal place."""
-
-    def draw(rng: np.random.Generator) -> str:
-        whole = _digits(int(rng.integers(low, high + 1)))
-        if rng.random() >= decimal_share:
-            return whole
-        return f"{whole} decimal {DIGITS[rng.integers(1, 10)]}"
-
-    return draw
-
-
 def _channel(rng: np.random.Generator) -> str:
     number = CHANNELS[rng.integers(len(CHANNELS))]
     if rng.random() >= CARDINAL_SHARE:
-        return _digits(number, 2)
+        return digits(number, 2)
     return CARDINALS.get(number) or f"{CARDINALS[number // 10 * 10]}-{DIGITS[number % 10]}"
 
 
@@ -88,30 +56,28 @@ def _callsign(rng: np.random.Generator) -> str:
 
 
 def _time(rng: np.random.Generator) -> str:
-    return f"{_digits(int(rng.integers(24)), 2)} {_digits(int(rng.integers(12)) * 5, 2)}"
+    return f"{digits(int(rng.integers(24)), 2)} {digits(int(rng.integers(12)) * 5, 2)}"
 
 
 def _latitude(rng: np.random.Generator) -> str:
-    degrees, minutes = _digits(int(rng.integers(51, 66))), _digits(int(rng.integers(60)), 2)
+    degrees, minutes = digits(int(rng.integers(51, 66))), digits(int(rng.integers(60)), 2)
     return f"{degrees} degrees {minutes} minutes north"
 
 
 def _longitude(rng: np.random.Generator) -> str:
-    degrees, minutes = _digits(int(rng.integers(0, 31)), 3), _digits(int(rng.integers(60)), 2)
+    degrees, minutes = digits(int(rng.integers(0, 31)), 3), digits(int(rng.integers(60)), 2)
     return f"{degrees} degrees {minutes} minutes east"
 
 
 def _place_number(rng: np.random.Generator) -> str:
     """Buoys, berths and anchorages: a number, a letter, or both."""
-    letter, number = NATO[rng.integers(26)], _digits(int(rng.integers(1, 60)))
-    return (number, number, letter, f"{letter} {_digits(int(rng.integers(1, 10)))}")[
-        rng.integers(4)
-    ]
+    letter, number = NATO[rng.integers(26)], digits(int(rng.integers(1, 60)))
+    return (number, number, letter, f"{letter} {digits(int(rng.integers(1, 10)))}")[rng.integers(4)]
 
 
 def _mmsi(rng: np.random.Generator) -> str:
     """Nine digits; the first three are of a country in Europe (ITU-R M.585)."""
-    return _digits(int(rng.integers(201, 280))) + " " + _digits(int(rng.integers(10**6)), 6)
+    return digits(int(rng.integers(201, 280))) + " " + digits(int(rng.integers(10**6)), 6)
 
 
 VALUES: Mapping[str, Draw] = {
@@ -121,29 +87,29 @@ VALUES: Mapping[str, Draw] = {
     "lat": _latitude,
     "lon": _longitude,
     "time": _time,
-    "bearing": _whole(0, 359, width=3),
-    "course": _whole(0, 355, 5, width=3),
-    "distance": _tenths(2, 14, 0.5),
-    "speed": _tenths(4, 22, 0.3),
-    "draught": _tenths(3, 18, 0.9),
-    "height": _tenths(2, 9, 0.3),
-    "beam": _tenths(11, 45, 0.3),
-    "length": _whole(60, 340),
-    "visibility": _whole(200, 900, 100),
-    "minutes": _whole(5, 55, 5, width=2),
-    "persons": _whole(2, 28),
-    "cables": _whole(2, 9),
-    "number": _whole(2, 14),
-    "force": _whole(6, 11),
-    "tugs": _pick("two", "three", "four"),
-    "letter": _pick(*NATO),
+    "bearing": whole(0, 359, width=3),
+    "course": whole(0, 355, 5, width=3),
+    "distance": tenths(2, 14, 0.5),
+    "speed": tenths(4, 22, 0.3),
+    "draught": tenths(3, 18, 0.9),
+    "height": tenths(2, 9, 0.3),
+    "beam": tenths(11, 45, 0.3),
+    "length": whole(60, 340),
+    "visibility": whole(200, 900, 100),
+    "minutes": whole(5, 55, 5, width=2),
+    "persons": whole(2, 28),
+    "cables": whole(2, 9),
+    "number": whole(2, 14),
+    "force": whole(6, 11),
+    "tugs": pick("two", "three", "four"),
+    "letter": pick(*NATO),
     "buoy": _place_number,
     "berth": _place_number,
     "anchorage": _place_number,
-    "point": _pick(*POINTS),
-    "side": _pick("port", "starboard"),
-    "wind": _pick(*WINDS),
-    "cargo": _pick(*CARGOES),
-    "flag": _pick(*FLAGS),
+    "point": pick(*POINTS),
+    "side": pick("port", "starboard"),
+    "wind": pick(*WINDS),
+    "cargo": pick(*CARGOES),
+    "flag": pick(*FLAGS),
 }
 """What a slot that is no name may hold: a draw per slot."""

@@ -24,13 +24,13 @@ FLOORS = (
     " spoken_words stopping text window",
     # 2: utterances, phrases, adapters and logs on the disk, and where speech comes from
     "adapter bias bias_file checkpoints config corrections ctranslate2_format ctranslate2_whisper"
-    " hypotheses importers links manifest retrieval sources splits strategies telling train_job"
-    " voices weight_cache whisper_tokenizer phrase_tree",
+    " hypotheses importers links manifest retrieval sources splits spoken_calls strategies telling"
+    " train_job voices weight_cache whisper_tokenizer phrase_tree",
     # 3: batches, models, scores
-    "boosting bootstrap dataset inspection model own_data score score_records terms weights"
-    " entities measures",
+    "agreement boosting bootstrap dataset inspection model own_data score score_records terms"
+    " weights entities measures",
     # 4: training, decoding, reports
-    "decode doctor evaluate report selection teacher train",
+    "decode doctor evaluate pick pseudo report selection synth teacher train tuning views",
     # 5: the whole flow
     "recipe",
     # 6: the command line
