@@ -100,8 +100,10 @@ def fit_prompt(
     dropped: list[str] = []
     tokens: list[int] = []
     for phrase in unique(phrases):
-        tried = tokenize(" " + write([*fitting, phrase]))
-        if len(tried) <= budget_tokens:
+        # One more phrase is a separator and a token at least: a long list ends here, quickly.
+        full = bool(fitting) and len(tokens) + 2 > budget_tokens
+        tried = [] if full else tokenize(" " + write([*fitting, phrase]))
+        if not full and len(tried) <= budget_tokens:
             tokens = tried
             fitting.append(phrase)
         else:

@@ -23,10 +23,12 @@ class Told:
     Attributes:
         prompt: its prompt; of the phrases it was to hold, those that did not fit are dropped.
         boosted: phrases that are boosted.
+        phrases: all phrases it is told, in one way or the other.
     """
 
     prompt: Prompt
     boosted: tuple[str, ...]
+    phrases: tuple[str, ...]
 
 
 class Teller:
@@ -72,7 +74,10 @@ class Teller:
         known = Known(unique(utterance.context), self.shared, self.transcripts, heard)
         chosen = likely(known, self.index, self.bias.candidates) if self.index else known
         prompt = self._prompt(chosen) if self.bias.prompts else NO_PROMPT
-        return Told(prompt, chosen.phrases if self.bias.boosts else ())
+        boosted = chosen.phrases if self.bias.boosts else ()
+        dropped = set(() if boosted else prompt.dropped_phrases)
+        phrases = tuple(phrase for phrase in chosen.phrases if phrase not in dropped)
+        return Told(prompt, boosted, phrases)
 
     def _prompt(self, known: Known) -> Prompt:
         # Many utterances know the same; only examples depend on what was heard.
