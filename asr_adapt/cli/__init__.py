@@ -17,8 +17,11 @@ from asr_adapt.cli.data import data
 from asr_adapt.cli.doctor import doctor
 from asr_adapt.cli.evaluate import eval_command
 from asr_adapt.cli.finetune import finetune
+from asr_adapt.cli.pick import pick
+from asr_adapt.cli.pseudo import pseudo
 from asr_adapt.cli.recipes import run_command
 from asr_adapt.cli.reports import report, score
+from asr_adapt.cli.synth import synth
 from asr_adapt.errors import AsrAdaptError
 
 
@@ -52,5 +55,10 @@ def cli() -> None:
     """
 
 
-for command in (eval_command, finetune, report, score, run_command, data, doctor):
+COMMANDS = (
+    *(eval_command, finetune, report, score, run_command, data, doctor),
+    *(pseudo, synth, pick),
+)
+
+for command in COMMANDS:
     cli.add_command(command)

@@ -1,0 +1,106 @@
+"""``asr-adapt pick``: which clips to label next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from asr_adapt.cli.common import EXIT_CODES, command_line, working
+from asr_adapt.cli.options import (
+    PATH,
+    machine_options,
+    normaliser_option,
+    prompt_options,
+    reading_options,
+)
+
+if TYPE_CHECKING:
+    from asr_adapt.own_data import ReadingRules
+
+
+@click.command("pick", epilog=EXIT_CODES)
+@click.argument("data", type=PATH)
+@click.option("--model", required=True, help="Base model: short name, hub id or folder.")
+@click.option("--adapter", type=PATH, help="Folder that finetune wrote.")
+@click.option("--bias", type=PATH, help="File with phrases that may be said, one a line.")
+@click.option("--count", default=50, show_default=True, help="At most so many clips.")
+@click.option(
+    "--minutes", type=float, help="At most so many minutes together.  [default: no limit]"
+)
+@click.option("--out", type=PATH, required=True, help="CSV to write; decodings go beside it.")
+@click.option("--batch-size", default=8, show_default=True, help="Utterances decoded together.")
+@click.option("--resume", is_flag=True, help="Go on with work that was stopped, or pick anew.")
+@normaliser_option
+@prompt_options
+@reading_options
+@machine_options
+def pick(
+    data: Path,
+    model: str,
+    adapter: Path | None,
+    bias: Path | None,
+    count: int,
+    minutes: float | None,
+    out: Path,
+    batch_size: int,
+    resume: bool,
+    normaliser: str,
+    prompt_template: str,
+    prompt_budget: int,
+    device: str,
+    seed: int,
+    quiet: bool,
+    rules: ReadingRules,
+) -> None:
+    """Propose which clips of DATA to label next.
+
+    Clips on whose words several decodings differ, in which a phrase of the context or of --bias
+    is heard that is rare so far, and of speakers that are rare so far go first. Rows of DATA that
+    have a text count as labelled. Correct the text column of the CSV and give it to finetune.
+
+    \b
+    asr-adapt pick recordings --model whisper-tiny.en --bias ships.txt --count 50 --out picks.csv
+    """
+    with working(quiet) as (stop, display):
+        from asr_adapt.audio import apply_long_policy
+        from asr_adapt.bias import read_bias_list
+        from asr_adapt.own_data import read_checked
+        from asr_adapt.pick import Budget, choose, count_labelled, offers, write_picks
+        from asr_adapt.pseudo import without_text
+        from asr_adapt.settings import PromptSettings
+        from asr_adapt.text import get_normaliser
+        from asr_adapt.views import ViewJob, decode_and_vote
+        from asr_adapt.weights import resolve_weights
+
+        normalise = get_normaliser(normaliser).function
+        budget = Budget(count, minutes)
+        phrases = read_bias_list(bias) if bias else None
+        rows = read_checked(data, rules, display).utterances
+        pieces, _ = apply_long_policy(without_text(rows), rules.long)
+        job = ViewJob(
+            utterances=pieces,
+            weights=resolve_weights(model),
+            adapter=adapter,
+            bias_list=phrases,
+            prompts=PromptSettings(prompt_template, prompt_budget),
+            normaliser=normaliser,
+            device=device,
+            batch_size=batch_size,
+            command=command_line(),
+        )
+        progress = display.start(f"{data.name}: {', '.join(job.arms)}")
+        folder = out.with_name(f"{out.stem}.decoded")
+        votes = decode_and_vote(job, folder, resume=resume, stop=stop, progress=progress)
+        for failed in [v for v in votes if v.error]:
+            display.say(f"not offered: {failed.utterance_id}: {failed.error}")
+        offered = offers(pieces, votes, phrases, normalise)
+        picks = choose(offered, budget, count_labelled(rows, phrases, normalise))
+        write_picks(out, picks)
+    picked_s = sum(p.offer.utterance.duration_s for p in picks)
+    click.echo(f"picks: {out}  {len(picks)} of {len(offered)} clips, {picked_s / 60:.1f} min")
+    click.echo(
+        f"next: correct its text column, then asr-adapt finetune {out} --allow-outside "
+        f"--model {model} --out ADAPTER"
+    )

@@ -1,0 +1,124 @@
+"""``asr-adapt pseudo``: labels for recordings that nobody has labelled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from asr_adapt.cli.common import EXIT_CODES, command_line, working
+from asr_adapt.cli.options import (
+    PATH,
+    machine_options,
+    normaliser_option,
+    prompt_options,
+    reading_options,
+)
+
+if TYPE_CHECKING:
+    from asr_adapt.own_data import ReadingRules
+
+
+@click.command("pseudo", epilog=EXIT_CODES)
+@click.argument("data", type=PATH)
+@click.option("--model", required=True, help="Base model: short name, hub id or folder.")
+@click.option("--adapter", type=PATH, help="Folder that finetune wrote.")
+@click.option("--bias", type=PATH, help="File with phrases that may be said, one a line.")
+@click.option("--out", type=PATH, required=True, help="Folder for train.jsonl and review.csv.")
+@click.option(
+    "--min-confidence",
+    default=0.5,
+    show_default=True,
+    help="Least confidence of a label that is kept, 0 to 1.",
+)
+@click.option(
+    "--keep",
+    "best_share",
+    default=1.0,
+    show_default=True,
+    help="Keep at most this share of all clips, the most confident.",
+)
+@click.option("--batch-size", default=8, show_default=True, help="Utterances decoded together.")
+@click.option("--resume", is_flag=True, help="Go on with work that was stopped, or filter it anew.")
+@normaliser_option
+@prompt_options
+@reading_options
+@machine_options
+def pseudo(
+    data: Path,
+    model: str,
+    adapter: Path | None,
+    bias: Path | None,
+    out: Path,
+    min_confidence: float,
+    best_share: float,
+    batch_size: int,
+    resume: bool,
+    normaliser: str,
+    prompt_template: str,
+    prompt_budget: int,
+    device: str,
+    seed: int,
+    quiet: bool,
+    rules: ReadingRules,
+) -> None:
+    """Label DATA, recordings without text, by the agreement of several decodings.
+
+    DATA is a folder of audio or a manifest; rows that have a text are left out. Every clip is
+    decoded as it is, later, faster and with noise, without and with its context. The text nearest
+    to all others becomes its label, unless it is doubtful. Correct rows of review.csv and train
+    on them as well.
+
+    \b
+    asr-adapt pseudo recordings --model whisper-tiny.en --bias ships.txt --out labels/ships
+    """
+    with working(quiet) as (stop, display):
+        from asr_adapt.audio import apply_long_policy
+        from asr_adapt.bias import read_bias_list
+        from asr_adapt.own_data import read_checked
+        from asr_adapt.pseudo import (
+            KeepRule,
+            judge,
+            pseudo_record,
+            without_text,
+            write_labels,
+            write_record,
+        )
+        from asr_adapt.settings import PromptSettings
+        from asr_adapt.text import get_normaliser
+        from asr_adapt.views import ViewJob, decode_and_vote
+        from asr_adapt.weights import resolve_weights
+
+        normalise = get_normaliser(normaliser).function
+        rule = KeepRule(min_confidence, best_share)
+        rows = read_checked(data, rules, display).utterances
+        unlabelled = without_text(rows)
+        if len(unlabelled) < len(rows):
+            display.say(f"{len(rows) - len(unlabelled)} utterances have a text and are left out")
+        pieces, _ = apply_long_policy(unlabelled, rules.long)
+        job = ViewJob(
+            utterances=pieces,
+            weights=resolve_weights(model),
+            adapter=adapter,
+            bias_list=read_bias_list(bias) if bias else None,
+            prompts=PromptSettings(prompt_template, prompt_budget),
+            normaliser=normaliser,
+            device=device,
+            batch_size=batch_size,
+            command=command_line(),
+        )
+        progress = display.start(f"{data.name}: {', '.join(job.arms)}")
+        votes = decode_and_vote(job, out, resume=resume, stop=stop, progress=progress)
+        verdicts = judge(pieces, votes, rule, normalise)
+        write_labels(out, verdicts)
+        record = pseudo_record(verdicts, rule, normaliser, command_line())
+        write_record(out, record)
+    for reason, count in record["reasons"].items():
+        click.echo(f"{count:6d}  {reason}")
+    click.echo(f"labels: {out / 'train.jsonl'}  {record['kept_minutes']:.1f} min")
+    click.echo(f"to check: {out / 'review.csv'}")
+    click.echo(
+        f"next: asr-adapt finetune {out / 'train.jsonl'} --allow-outside --model {model} "
+        "--out ADAPTER"
+    )
