@@ -57,8 +57,16 @@ class ColumnNames:
     split: str | None = None
 
 
-def guess_columns(columns: list[str], names: ColumnNames, source: Path) -> dict[str, str]:
+def guess_columns(
+    columns: list[str], names: ColumnNames, source: Path, line: int = 1
+) -> dict[str, str]:
     """Decide which column is what: our name to theirs, for those that are there.
+
+    Args:
+        columns: all columns.
+        names: what the user says about them.
+        source: the file, for messages.
+        line: where the columns are named.
 
     Raises:
         ManifestError: a column the user named is missing, or none can be taken for the audio.
@@ -69,19 +77,21 @@ def guess_columns(columns: list[str], names: ColumnNames, source: Path) -> dict[
     for field, wanted in asdict(names).items():
         if wanted is not None:
             if wanted not in columns:
-                raise ManifestError(source, f"no column '{wanted}'; the columns are: {listed}")
+                raise ManifestError(
+                    source, f"no column '{wanted}'; the columns are: {listed}", line
+                )
             mapping[field] = wanted
             continue
         found = (by_plain_name.get(guess) for guess in COLUMN_GUESSES[field])
         column = next((c for c in found if c is not None and c not in mapping.values()), None)
         if column is not None:
             mapping[field] = column
-    require_column("audio", mapping, columns, source)
+    require_column("audio", mapping, columns, source, line)
     return mapping
 
 
 def require_column(
-    field: str, mapping: Mapping[str, str], columns: list[str], source: Path
+    field: str, mapping: Mapping[str, str], columns: list[str], source: Path, line: int = 1
 ) -> None:
     """Refuse a table without a column that it has to have.
 
@@ -91,7 +101,7 @@ def require_column(
     if field not in mapping:
         listed = ", ".join(columns[:20]) or "none"
         reason = f"no column for the {field} among: {listed}; name it with --{field}-column"
-        raise ManifestError(source, reason)
+        raise ManifestError(source, reason, line)
 
 
 def _plain(column: str) -> str:

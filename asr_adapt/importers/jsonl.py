@@ -157,7 +157,7 @@ def read_json_lines(path: Path, names: ColumnNames) -> RowFile:
             skipped.append(item)
     if not lines:
         reason = skipped[0].reason if skipped else "is empty"
-        raise ManifestError(path, f"holds no row ({reason})")
+        raise ManifestError(path, f"holds no row ({reason})", skipped[0].line if skipped else 1)
     if {"utterance_id", "audio_path"} <= lines[0].values.keys():
         return _own_manifest(path, lines, skipped)
     keys = list(dict.fromkeys(key for line in lines for key in line.values))

@@ -41,8 +41,8 @@ def read_table(path: Path, names: ColumnNames) -> RowFile:
     number, header = next(lines, (1, []))
     columns = [cell.strip() for cell in header]
     _check_header(path, number, columns)
-    mapping = guess_columns(columns, names, path)
-    require_column("text", mapping, columns, path)
+    mapping = guess_columns(columns, names, path, number)
+    require_column("text", mapping, columns, path, number)
     good: list[tuple[int, dict[str, object]]] = []
     skipped: list[SkippedRow] = []
     for number, cells in lines:
