@@ -208,9 +208,11 @@ def evaluation_job(
         bias_list=None,
         prompts=config.prompts,
         decode=config.decode,
+        bias=config.bias,
         normaliser=config.normaliser,
         device=config.device,
         seed=config.seed,
+        arms=config.arms,
         command=command,
         leak_check=leak_check,
     )
