@@ -141,6 +141,18 @@ class BoostPlan:
     lists: Mapping[str, int]
     phrases: Mapping[str, int]
 
+    def rows(self, utterance_ids: Sequence[str]) -> BoostedRows:
+        """Return the lists of the utterances of a batch."""
+        return BoostedRows(self.tables, tuple(self.lists[uid] for uid in utterance_ids))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoostedRows:
+    """The tables, and which own list each utterance of a batch has, `NO_LIST` for none."""
+
+    tables: BoostTables
+    lists: tuple[int, ...]
+
 
 def plan_boost(
     shared: Sequence[str],
@@ -177,19 +189,17 @@ def plan_boost(
 class PhraseBooster:
     """A logits processor for one batch: adds the bonus of every row's lists to its scores."""
 
-    def __init__(self, tables: BoostTables, lists: Sequence[int], n_first: int, beams: int) -> None:
+    def __init__(self, boost: BoostedRows, n_first: int, beams: int) -> None:
         """Prepare a batch.
 
         Args:
-            tables: the weighed tree.
-            lists: number of each utterance's own list, or `NO_LIST`.
+            boost: the weighed tree and the list of each utterance.
             n_first: how many first tokens the decoder is given, prompt included; the last one is
                 the token after which the transcript starts.
             beams: rows an utterance has, side by side.
         """
-        device = tables.nodes.device
-        own = torch.tensor(lists, device=device).repeat_interleave(beams)
-        self.tables = tables
+        own = torch.tensor(boost.lists, device=boost.tables.nodes.device).repeat_interleave(beams)
+        self.tables = boost.tables
         self.first = n_first - 1
         self.list_hashes = torch.stack([torch.zeros_like(own), own * LIST_FACTOR], dim=1)
         self.own_rows = torch.nonzero(own != NO_LIST).squeeze(1)

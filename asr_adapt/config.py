@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from asr_adapt.errors import UsageError
-from asr_adapt.records import ARMS
 from asr_adapt.settings import MAX_SEED, BiasSettings, DecodeSettings, PromptSettings, TrainSettings
 
 ROLES = ("domain", "real", "general")
@@ -96,7 +95,6 @@ class RecipeConfig:
         prompts: how phrases become a prompt.
         decode: decoding settings.
         bias: how arms with ``+bias`` are told their phrases.
-        arms: arms to decode, of those that apply.
         folder: where the recipe lies.
     """
 
@@ -114,7 +112,6 @@ class RecipeConfig:
     prompts: PromptSettings = field(default_factory=PromptSettings)
     decode: DecodeSettings = field(default_factory=DecodeSettings)
     bias: BiasSettings = field(default_factory=BiasSettings)
-    arms: tuple[str, ...] = ARMS
     folder: Path = Path()
 
 
@@ -149,11 +146,6 @@ def check_values(config: RecipeConfig) -> list[str]:
         f"test.{test.name}.role: {test.role!r} is unknown (known: {', '.join(ROLES)})"
         for test in config.test
         if test.role not in ROLES
-    ]
-    problems += [
-        f"arms: {arm!r} is unknown (known: {', '.join(ARMS)})"
-        for arm in config.arms
-        if arm not in ARMS
     ]
     if config.size not in SIZES:
         problems.append(f"size: {config.size!r} is unknown (known: {', '.join(SIZES)})")

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import GenerationConfig, GenerationMixin
+from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
 from asr_adapt.audio import load_utterance
 from asr_adapt.bias import NO_PROMPT, Prompt
+from asr_adapt.boosting import BoostedRows, BoostPlan, PhraseBooster, plan_boost
 from asr_adapt.dataset import bucketed
 from asr_adapt.errors import AudioError
 from asr_adapt.hypotheses import HypothesisLog
@@ -30,8 +31,9 @@ from asr_adapt.model import (
     mel_features,
     prompted_start,
 )
+from asr_adapt.phrase_tree import TokenRules
 from asr_adapt.records import Hypothesis, Utterance
-from asr_adapt.settings import DecodeSettings
+from asr_adapt.settings import BoostSettings, DecodeSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.window import length_bucket
 
@@ -49,11 +51,13 @@ class ArmPlan:
 
     Attributes:
         name: as in the hypotheses.
-        prompts: what is told about each utterance, by id; None for an arm that is told nothing.
+        prompts: what is told about each utterance, by id; None for an arm without prompts.
+        boost: phrases that are boosted; None for an arm without.
     """
 
     name: str
     prompts: Mapping[str, Prompt] | None = None
+    boost: BoostPlan | None = None
 
     def prompt(self, utterance_id: str) -> Prompt:
         """Return the prompt for an utterance."""
@@ -131,6 +135,7 @@ def decode_batch(
             [prompted_start(model, p.token_ids, usable[0].language) for p in prompts],
             token_cap(bucket_s),
             settings.beam_size,
+            arm.boost.rows([u.utterance_id for u in usable]) if arm.boost else None,
         )
         share_s = (encode_s + time.perf_counter() - started) / len(usable)
         rows = [
@@ -138,6 +143,45 @@ def decode_batch(
             for u, p, d in zip(usable, prompts, decoded, strict=True)
         ]
         log.append([*rows, *failed_rows(failed, arm.name)])
+
+
+def phrase_boost(
+    model: SpeechModel,
+    shared: Sequence[str],
+    own: Mapping[str, Sequence[str]],
+    settings: BoostSettings,
+) -> BoostPlan | None:
+    """Plan the boosting of phrases for a model; None where there is nothing to boost.
+
+    Args:
+        model: whose tokens and device are used.
+        shared: phrases that may be said in any utterance.
+        own: further phrases of each utterance, by id.
+        settings: size of the bonus.
+
+    Raises:
+        BiasError: a phrase holds a control token.
+    """
+    if not settings.bonus or not (shared or any(own.values())):
+        return None
+    vocabulary = model.whisper.config.vocab_size
+    return plan_boost(shared, own, token_rules(model), settings, vocabulary, model.device)
+
+
+def token_rules(model: SpeechModel) -> TokenRules:
+    """Return what a phrase tree must know of a model's tokenizer."""
+    backend = model.tokenizer.backend_tokenizer
+    ids = model.tokenizer.convert_tokens_to_ids
+
+    def tokenize_all(texts: Sequence[str]) -> list[list[int]]:
+        return [each.ids for each in backend.encode_batch(list(texts), add_special_tokens=False)]
+
+    return TokenRules(
+        tokenize_all=tokenize_all,
+        text_start=ids("<|notimestamps|>"),
+        first_control=ids("<|endoftext|>"),
+        space=tokenize_all([" "])[0][0],
+    )
 
 
 def hypothesis(
@@ -191,6 +235,7 @@ def generate(
     starts: Sequence[Sequence[int]],
     max_new_tokens: int,
     beam_size: int = 1,
+    boost: BoostedRows | None = None,
 ) -> list[Decoded]:
     """Decode encoder outputs, each after its own first tokens.
 
@@ -203,6 +248,8 @@ def generate(
         starts: first decoder tokens of each row, prompt included.
         max_new_tokens: cap on what is decoded; lowered where a prompt leaves less room.
         beam_size: 1 for greedy search.
+        boost: lists of phrases that are boosted, for each row. The log-probabilities returned are
+            the model's own, without the bonus.
     """
     length = max(len(start) for start in starts)
     room = min(max_new_tokens, MAX_DECODER_TOKENS - length)
@@ -220,13 +267,24 @@ def generate(
             attention_mask=torch.ones(hidden.shape[:2], dtype=torch.long, device=model.device),
             decoder_input_ids=ids.to(model.device),
             decoder_attention_mask=mask.to(model.device),
+            logits_processor=boosters(boost, length, beam_size),
         )
     new_tokens = output.sequences[:, length:]
-    scores = mean_logprobs(output, new_tokens, pad)
+    if boost and beam_size > 1:
+        scores = forced_logprobs(model, hidden, output.sequences, mask.to(model.device), pad)
+    else:
+        scores = mean_logprobs(output, new_tokens, pad)
     return [
         read_tokens(model, row.tolist(), score, pad, room)
         for row, score in zip(new_tokens, scores, strict=True)
     ]
+
+
+def boosters(boost: BoostedRows | None, n_first: int, beam_size: int) -> LogitsProcessorList | None:
+    """Return what changes the scores of next tokens besides Whisper's own suppression."""
+    if boost is None:
+        return None
+    return LogitsProcessorList([PhraseBooster(boost, n_first, beam_size)])
 
 
 def search_settings(
@@ -256,10 +314,55 @@ def mean_logprobs(output: Any, new_tokens: torch.Tensor, pad: int) -> list[float
         return [float(s) for s in output.sequences_scores]  # length-normalised by beam search
     logits = torch.stack(output.logits, dim=1).float()  # (B, L, vocabulary)
     chosen = logits.log_softmax(-1).gather(-1, new_tokens.unsqueeze(-1)).squeeze(-1)
-    ended = (new_tokens == pad).cumsum(-1)
-    counted = ended <= 1  # up to and including the first end token
+    return means_to_the_end(chosen, new_tokens, pad)
+
+
+def means_to_the_end(
+    chosen: torch.Tensor, new_tokens: torch.Tensor, pad: int
+) -> list[float | None]:
+    """Return the mean of each row of ``chosen`` (B, L) up to and including its first end token."""
+    counted = (new_tokens == pad).cumsum(-1) <= 1
     means = (chosen * counted).sum(-1) / counted.sum(-1).clamp(min=1)
     return [float(m) for m in means]
+
+
+def forced_logprobs(
+    model: SpeechModel,
+    hidden: torch.Tensor,
+    sequences: torch.Tensor,
+    first_mask: torch.Tensor,
+    pad: int,
+) -> list[float | None]:
+    """Return the mean log-probability of decoded tokens, read by the model all at once.
+
+    Beam search scores with the bonus in it; this is what the model itself thinks of the result.
+
+    Args:
+        model: the weights.
+        hidden: encoder outputs (B, F, width).
+        sequences: first and decoded tokens (B, L).
+        first_mask: 1 where a row's first tokens are, 0 where they are padded on the left (B, S).
+        pad: the end token.
+    """
+    whisper, length = model.whisper, first_mask.shape[1]
+    rest = first_mask.new_ones(sequences.shape[0], sequences.shape[1] - length)
+    mask = torch.cat([first_mask, rest], dim=1)[:, :-1]
+    with autocast(model.device):
+        states = whisper.model(
+            encoder_outputs=BaseModelOutput(last_hidden_state=hidden),
+            decoder_input_ids=sequences[:, :-1],
+            decoder_attention_mask=mask,
+            decoder_position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
+        ).last_hidden_state[:, length - 1 :]
+        # Row by row: all logits of a batch at once would take gigabytes.
+        logits = (whisper.proj_out(row).float() for row in states)
+        chosen = torch.stack(
+            [
+                row.log_softmax(-1).gather(-1, tokens[:, None]).squeeze(-1)
+                for row, tokens in zip(logits, sequences[:, length:], strict=True)
+            ]
+        )
+    return means_to_the_end(chosen, sequences[:, length:], pad)
 
 
 def read_tokens(

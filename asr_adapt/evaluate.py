@@ -14,15 +14,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from asr_adapt.adapter import AdapterCard, check_base, read_card, weight_file
 from asr_adapt.audio import apply_long_policy
-from asr_adapt.bias import prompts_for
-from asr_adapt.decode import SPARE_TOKENS, TOKENS_PER_S, ArmPlan, decode_arms
+from asr_adapt.decode import SPARE_TOKENS, TOKENS_PER_S, ArmPlan, decode_arms, phrase_boost
 from asr_adapt.environment import describe_machine, package_versions, source_commit
 from asr_adapt.errors import UsageError
 from asr_adapt.files import write_whole
@@ -30,8 +29,10 @@ from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.manifest import read_manifest, write_manifest
 from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
 from asr_adapt.records import ARMS, BiasList, Hypothesis, Utterance
-from asr_adapt.settings import DecodeSettings, PromptSettings
+from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
+from asr_adapt.telling import Teller, tell_all
+from asr_adapt.text import get_normaliser
 from asr_adapt.weights import ResolvedWeights
 
 Progress = Callable[[int, int], None]
@@ -73,6 +74,7 @@ class EvaluationJob:
         normaliser: domain normaliser the run is scored with.
         device: ``auto``, ``cpu`` or ``cuda``.
         seed: of the intervals.
+        bias: how arms with ``+bias`` are told their phrases.
         command: how the run was started.
         leak_check: what the leak check said.
         excluded: rows that could not be used, each with ``id`` and ``reason``.
@@ -88,6 +90,7 @@ class EvaluationJob:
     device: str
     seed: int
     arms: Sequence[str] = ARMS
+    bias: BiasSettings = field(default_factory=BiasSettings)
     command: Sequence[str] = ()
     leak_check: str = ""
     excluded: Sequence[dict[str, str]] = ()
@@ -107,6 +110,8 @@ def evaluate(
         UsageError: ``run_dir`` holds another run, or this one and ``resume`` is not set.
         Stopped: a signal came; ``resume`` goes on.
     """
+    if job.bias.mode == "retrieve":
+        raise UsageError("bias mode retrieve: not in evaluation yet; use prompt, boost or both")
     card = read_card(job.adapter) if job.adapter else None
     prompts = job.prompts
     if card and job.adapter:
@@ -139,7 +144,7 @@ def decode_weights(
         pieces, _ = apply_long_policy(list(test.utterances), "split")
         whole = len(pieces) == len(test.utterances)
         piece_log = log if whole else HypothesisLog(folder / "pieces.jsonl")
-        plans = [arm_plan(name, test, pieces, model, job.bias_list, prompts) for name in names]
+        plans = [arm_plan(name, test, pieces, model, job, prompts) for name in names]
         progress = progress_for(f"{test.name}: {', '.join(names)}")
         decode_arms(model, pieces, plans, job.decode, piece_log, stop, progress)
         if not whole:
@@ -164,14 +169,24 @@ def arm_plan(
     test: TestSet,
     pieces: Sequence[Utterance],
     model: SpeechModel,
-    bias_list: BiasList | None,
+    job: EvaluationJob,
     prompts: PromptSettings,
 ) -> ArmPlan:
-    """Return the plan of an arm, with its prompts if it is told anything."""
+    """Return the plan of an arm, with its prompts and boosted phrases if it is told anything."""
     if not arm.endswith("+bias"):
         return ArmPlan(arm)
-    shared = told_list(test, bias_list)
-    return ArmPlan(arm, prompts_for(pieces, model.tokenize, shared, prompts))
+    listed = told_list(test, job.bias_list)
+    shared = listed.phrases if listed else ()
+    normaliser = get_normaliser(job.normaliser)
+    teller = Teller(shared, job.bias, prompts, model.tokenize, normaliser)
+    told = tell_all(pieces, teller, {})
+    common = teller.shared if job.bias.mode in ("boost", "both") else ()
+    boosted = {uid: each.boosted for uid, each in told.items()}
+    return ArmPlan(
+        arm,
+        prompts={uid: each.prompt for uid, each in told.items()},
+        boost=phrase_boost(model, common, boosted, job.bias.boost),
+    )
 
 
 def join_pieces(pieces: Sequence[Utterance], rows: Sequence[Hypothesis]) -> list[Hypothesis]:
@@ -237,6 +252,8 @@ def open_run(
 
 def check_same_run(run_dir: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     """Raise UsageError unless both records describe the same work."""
+    told = {"bias": asdict(BiasSettings()), **before.get("decode", {})}  # as before boosting was
+    before = {**before, "decode": told}
     for key in ("model", "adapter", "decode", "normaliser", "seed", "sets", "excluded"):
         if before.get(key) != json.loads(json.dumps(now[key])):
             raise UsageError(
@@ -287,6 +304,7 @@ def run_record(
             **asdict(job.decode),
             "window": window,
             "token_cap": f"{TOKENS_PER_S} tokens a second of audio and {SPARE_TOKENS} more",
+            "bias": asdict(job.bias),
             "prompt_template": prompts.template,
             "prompt_budget_tokens": prompts.budget_tokens,
             "bias_list": list_record(job.bias_list) if job.bias_list else None,

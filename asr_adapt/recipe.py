@@ -212,7 +212,6 @@ def evaluation_job(
         normaliser=config.normaliser,
         device=config.device,
         seed=config.seed,
-        arms=config.arms,
         command=command,
         leak_check=leak_check,
     )

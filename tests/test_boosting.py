@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr_adapt.boosting import NO_LIST, BoostPlan, PhraseBooster, plan_boost
+from asr_adapt.boosting import BoostPlan, PhraseBooster, plan_boost
 from asr_adapt.errors import BiasError
 from asr_adapt.phrase_tree import TokenRules, build_tree, phrase_forms, spellings
 from asr_adapt.settings import BoostSettings
@@ -92,7 +92,7 @@ def test_the_bonus_is_that_of_a_slow_reference(
     shared: list[str], own: list[str], text: str
 ) -> None:
     made = plan(shared, [own])
-    booster = PhraseBooster(made.tables, list(made.lists.values()), 1, 1)
+    booster = PhraseBooster(made.rows(list(made.lists)), 1, 1)
     lists = [Reference(shared, BOOST), Reference([p for p in own if p not in shared], BOOST)]
     history = tuple(text.encode())
     expected = [slow_bonus(lists, history, token) for token in range(VOCABULARY)]
@@ -105,7 +105,7 @@ def test_a_text_that_ends_keeps_what_its_finished_phrases_keep(
     phrases: list[str], text: str
 ) -> None:
     made = plan(phrases)
-    booster = PhraseBooster(made.tables, [NO_LIST], 1, 1)
+    booster = PhraseBooster(made.rows(["0"]), 1, 1)
     reference = Reference(phrases, BOOST)
     path = tuple(text.encode())
     kept = sum(reference.kept((START, *path[: i + 1])) for i in range(len(path)))
@@ -141,7 +141,7 @@ def hash_of(text: str) -> int:
 
 
 def test_a_word_boundary_alone_is_worth_nothing() -> None:
-    booster = PhraseBooster(plan(["Rio", "Ria"]).tables, [NO_LIST], 1, 1)
+    booster = PhraseBooster(plan(["Rio", "Ria"]).rows(["0"]), 1, 1)
     first = step(booster, [()])[0]
     assert first[ord(" ")] == 0
     assert not step(booster, [tuple(b"x ")])[0][: ord("R")].any()
@@ -157,19 +157,19 @@ def test_control_tokens_in_a_phrase_are_refused() -> None:
 def test_rows_of_a_batch_and_their_beams_have_lists_of_their_own() -> None:
     lists = [["ab"], [], ["b", "ab"], ["ab"]]
     made = plan(["ba"], lists)
-    together = PhraseBooster(made.tables, list(made.lists.values()), 1, 2)
+    together = PhraseBooster(made.rows(list(made.lists)), 1, 2)
     history = tuple(b" a")
     rows = step(together, [history] * 8)
     for i, own in enumerate(lists):
         alone = plan(["ba"], [own])
-        single = step(PhraseBooster(alone.tables, list(alone.lists.values()), 1, 1), [history])
+        single = step(PhraseBooster(alone.rows(list(alone.lists)), 1, 1), [history])
         np.testing.assert_array_equal(rows[2 * i : 2 * i + 2], np.repeat(single, 2, axis=0))
 
 
 def test_a_shared_list_is_the_same_list_given_to_each_utterance_in_any_order() -> None:
     phrases = ["ab", "a b", "bab"]
     shared, own = plan(phrases), plan([], [phrases[::-1], phrases])
-    boosters = [PhraseBooster(p.tables, list(p.lists.values()), 1, 1) for p in (shared, own)]
+    boosters = [PhraseBooster(p.rows(list(p.lists)), 1, 1) for p in (shared, own)]
     for text in (b"", b" a", b" a b", b" ba", b"bab"):
         one = step(boosters[0], [tuple(text)])
         np.testing.assert_array_equal(step(boosters[1], [tuple(text)] * 2), np.repeat(one, 2, 0))
@@ -179,7 +179,7 @@ def test_empty_lists_change_nothing_and_prompts_are_not_matched() -> None:
     made = plan([], [[], ["ab"]])
     scores = torch.randn(2, VOCABULARY, generator=torch.Generator().manual_seed(0))
     ids = torch.tensor([[*b" ab", START]] * 2)
-    booster = PhraseBooster(made.tables, list(made.lists.values()), ids.shape[1], 1)
+    booster = PhraseBooster(made.rows(list(made.lists)), ids.shape[1], 1)
     changed = booster(ids, scores)
     assert torch.equal(changed[0], scores[0])
     assert torch.equal(changed[1] != scores[1], changed[1] > scores[1])

@@ -17,6 +17,7 @@ from asr_adapt.cli.options import (
 )
 from asr_adapt.errors import UsageError
 from asr_adapt.records import ARMS
+from asr_adapt.settings import BIAS_MODES, BoostSettings
 
 if TYPE_CHECKING:
     from asr_adapt.own_data import ReadingRules
@@ -27,6 +28,21 @@ if TYPE_CHECKING:
 @click.option("--model", required=True, help="Base model: short name, hub id or folder.")
 @click.option("--adapter", type=PATH, help="Folder that finetune wrote.")
 @click.option("--bias", type=PATH, help="File with phrases that may be said, one a line.")
+@click.option(
+    "--bias-mode",
+    type=click.Choice(BIAS_MODES),
+    default="prompt",
+    show_default=True,
+    help="How phrases are told: in the prompt, boosted in the search, both, or both with those"
+    " that a first pass found likely.",
+)
+@click.option(
+    "--boost-bonus",
+    type=float,
+    default=BoostSettings().bonus,
+    show_default=True,
+    help="What a boosted phrase's first token is worth, in nats; later ones are worth more.",
+)
 @click.option("--out", type=PATH, required=True, help="Run directory to write.")
 @click.option(
     "--arms",
@@ -50,6 +66,8 @@ def eval_command(
     model: str,
     adapter: Path | None,
     bias: Path | None,
+    bias_mode: str,
+    boost_bonus: float,
     out: Path,
     arms: str,
     general: Path | None,
@@ -74,6 +92,7 @@ def eval_command(
 
     \b
     asr-adapt eval calls.csv --model whisper-base --bias ships.txt --out runs/ships
+    asr-adapt eval calls.csv --model whisper-base --bias ships.txt --bias-mode boost --out runs/b
     """
     with working(quiet) as (stop, display):
         from asr_adapt.adapter import read_card
@@ -81,7 +100,7 @@ def eval_command(
         from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate
         from asr_adapt.own_data import read_checked, refuse_leaks, select_for_test
         from asr_adapt.report.build import build_report
-        from asr_adapt.settings import DecodeSettings, PromptSettings
+        from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
         from asr_adapt.splits import Fingerprint, check_against
         from asr_adapt.text import get_normaliser
         from asr_adapt.weights import resolve_weights
@@ -111,6 +130,7 @@ def eval_command(
             device=device,
             seed=seed,
             arms=parse_arms(arms),
+            bias=BiasSettings(bias_mode, BoostSettings(bonus=boost_bonus)),
             command=command_line(),
             leak_check=leak_check,
             excluded=checked.excluded,
