@@ -4,6 +4,7 @@
 
     RUN/run.json                        what was run: model, adapter, settings, environment, command
     RUN/sets/<name>/manifest.jsonl      the utterances
+    RUN/sets/<name>/phrases.txt         the list told about all of them, if there is one
     RUN/sets/<name>/hypotheses.jsonl    raw text of every arm, appended while decoding
 
 Scoring and the report read these files; nothing here looks at a reference.
@@ -246,6 +247,9 @@ def open_run(
         folder = set_folder(run_dir, test.name)
         folder.mkdir(parents=True, exist_ok=True)
         write_manifest(folder / "manifest.jsonl", test.utterances)
+        if listed := told_list(test, job.bias_list):
+            lines = [f"{' '.join(phrase.split())}\n" for phrase in listed.phrases]
+            write_whole(folder / "phrases.txt", "".join(lines))
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     write_whole(path, text)
 
@@ -313,17 +317,22 @@ def run_record(
         "training_curve": [dict(row) for row in card.training_curve] if card else [],
         "leak_check": job.leak_check,
         "excluded": list(job.excluded),
-        "sets": [
-            {
-                "name": test.name,
-                "role": test.role,
-                "title": test.title,
-                "manifest": f"sets/{test.name}/manifest.jsonl",
-                "hypotheses": f"sets/{test.name}/hypotheses.jsonl",
-                "utterances": len(test.utterances),
-            }
-            for test in job.sets
-        ],
+        "sets": [set_record(test, job.bias_list) for test in job.sets],
+    }
+
+
+def set_record(test: TestSet, bias_list: BiasList | None) -> dict[str, Any]:
+    """Return where a set lies in the run directory."""
+    folder = f"sets/{test.name}"
+    listed = told_list(test, bias_list) is not None
+    return {
+        "name": test.name,
+        "role": test.role,
+        "title": test.title,
+        "manifest": f"{folder}/manifest.jsonl",
+        "hypotheses": f"{folder}/hypotheses.jsonl",
+        **({"phrases": f"{folder}/phrases.txt"} if listed else {}),
+        "utterances": len(test.utterances),
     }
 
 

@@ -14,6 +14,7 @@ from asr_adapt.report.results import Report, SetReport
 from asr_adapt.report.slices import Breakdown
 from asr_adapt.report.tables import compared, confused, dropped, term_rows
 from asr_adapt.score import ArmScore, Comparison
+from asr_adapt.score_records import Difference, Measure
 
 SCHEMA_VERSION = 1
 MOST_TERMS = 50
@@ -60,6 +61,8 @@ def _set(part: SetReport) -> dict[str, Any]:
         "unlabelled": list(scores.unlabelled),
         "arms": [_arm(part, arm) for arm in scores.arms],
         "comparisons": [_comparison(each) for each in scores.comparisons],
+        "differences": [_difference(each) for each in scores.differences],
+        "phrases": len(part.entry.phrases),
         "by_tag": [_breakdown(each) for each in part.by_tag],
         "by_snr": _breakdown(part.by_snr) if part.by_snr else None,
         "confusions": {
@@ -78,6 +81,9 @@ def _set(part: SetReport) -> dict[str, Any]:
                         "hits": term.hits,
                         "misses": term.misses,
                         "false_insertions": term.false_insertions,
+                        "leaks": term.leaks,
+                        "recall": term.recall,
+                        "precision": term.precision,
                     }
                     for arm, term in row.arms.items()
                 },
@@ -113,6 +119,23 @@ def _arm(part: SetReport, arm: ArmScore) -> dict[str, Any]:
         "decode_s": arm.decode_s,
         "audio_s": arm.audio_s,
         "rtf": arm.rtf,
+        "measures": {each.name: _measure(each) for each in arm.measures},
+    }
+
+
+def _measure(each: Measure) -> dict[str, Any]:
+    bounds = list(each.ci95) if each.ci95 else None
+    return {"value": each.value, "part": each.part, "whole": each.whole, "ci95": bounds}
+
+
+def _difference(each: Difference) -> dict[str, Any]:
+    return {
+        "measure": each.measure,
+        "a": each.a,
+        "b": each.b,
+        "difference": each.difference,
+        "ci95": list(each.ci95),
+        "p_value": each.p_value,
     }
 
 

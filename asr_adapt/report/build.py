@@ -95,7 +95,9 @@ def _set_report(
     entry: RunSet, normaliser: str, seed: int, share: Share, room: int, out_dir: Path
 ) -> SetReport:
     try:
-        scores = score_run(entry.utterances, entry.hypotheses, normaliser, seed)
+        scores = score_run(
+            entry.utterances, entry.hypotheses, normaliser, seed, phrases=entry.phrases
+        )
     except DataError as error:
         raise DataError(f"set '{entry.name}': {error}") from error
     counts = compared_counts(scores)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from rich import box
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from asr_adapt.report.context import cells
 from asr_adapt.report.results import Report, SetReport
 from asr_adapt.report.words import NONE, interval, percent, size_words
 from asr_adapt.score import ArmScore
@@ -13,10 +15,34 @@ from asr_adapt.score import ArmScore
 NUMBERS = ("WER %", "95 % interval", "sub/del/ins", "CER %", "terms %", "RTF")
 """Columns that fit into 80 characters; terms is the recall of context phrases."""
 
+MEASURES = {
+    "biased_wer": "listed WER %",
+    "unbiased_wer": "other WER %",
+    "term_precision": "right %",
+    "leak_rate": "leaks/100",
+    "entity_accuracy": "entities %",
+}
+"""Context measures for the terminal: listed phrases, other words, phrases right of those heard,
+phrases heard where nothing like them was said in 100 utterances, call signs and numbers right."""
 
-def render_table(report: Report) -> Table:
-    """Return the arms of the first set as a table for the terminal."""
-    return render_set(report.primary)
+
+def render_table(report: Report) -> Group:
+    """Return the arms of the first set for the terminal, and what context did where it was told."""
+    part = report.primary
+    told = any(arm.measure("term_recall") for arm in part.scores.arms)
+    return Group(render_set(part), *([render_context(part)] if told else []))
+
+
+def render_context(part: SetReport) -> Table:
+    """Return the scores for context of one set."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("arm", no_wrap=True)
+    for name in MEASURES.values():
+        table.add_column(name, justify="right", no_wrap=True)
+    for arm in part.scores.arms:
+        shown = (each.text.removesuffix(" %") for each in cells(arm, MEASURES))
+        table.add_row(Text(arm.arm), *shown)
+    return table
 
 
 def render_set(part: SetReport) -> Table:

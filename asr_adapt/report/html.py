@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from asr_adapt.records import ARMS
-from asr_adapt.report import plots, words
+from asr_adapt.report import context, plots, words
 from asr_adapt.report.examples import REASONS
 from asr_adapt.report.markdown import command, title, visible
 from asr_adapt.report.results import Report, SetReport
@@ -82,6 +82,7 @@ def _environment() -> Environment:
     )
     environment.globals.update(
         words=words,
+        context=context,
         marks=MARKS,
         spoken=SPOKEN,
         reasons=REASONS,

@@ -10,6 +10,8 @@ import shlex
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from asr_adapt.report.context import cells, context_columns, entity_columns
+from asr_adapt.report.context import title as measure_title
 from asr_adapt.report.results import Report, SetReport
 from asr_adapt.report.slices import Breakdown
 from asr_adapt.report.tables import confused, term_rows
@@ -60,11 +62,11 @@ def render_markdown(report: Report) -> str:
     lines += ["", *(line for text in said for line in (escape(text), ""))]
     lines += _arms(first) + _gains(first)
     lines += [line for part in (first.by_snr, *first.by_tag) if part for line in _slices(part)]
-    lines += _confusions(first) + _terms(first)
+    lines += _measures(first) + _confusions(first) + _terms(first)
     for part in report.sets[1:]:
         heading = f"## {escape(part.entry.title)} ({size_words(part)})"
         sentences = [f"- {each.sign} {escape(each.text)}" for each in about_set(part)]
-        lines += [heading, "", *sentences, "", *_arms(part)]
+        lines += [heading, "", *sentences, "", *_arms(part), *_measures(part)]
     return "\n".join([*lines, *_provenance(report)]) + "\n"
 
 
@@ -113,6 +115,21 @@ def _gains(part: SetReport) -> list[str]:
     ]
     header = ["paired difference", "WER, points", "95 % interval", ""]
     return table(header, rows) if rows else []
+
+
+def _measures(part: SetReport) -> list[str]:
+    lines: list[str] = []
+    for columns in (context_columns(part), entity_columns(part)):
+        rows = [
+            [escape(arm.arm), *(_shown(each.text, each.bounds) for each in cells(arm, columns))]
+            for arm in part.scores.arms
+        ]
+        lines += table(["arm", *map(measure_title, columns)], rows) if columns else []
+    return lines
+
+
+def _shown(text: str, bounds: str) -> str:
+    return f"{text} ({bounds})" if bounds else text
 
 
 def _slices(part: Breakdown) -> list[str]:

@@ -34,6 +34,7 @@ class RunSet:
         title: what to call it before people.
         utterances: the manifest's rows.
         hypotheses: what every arm made of them.
+        phrases: listed for all of them, besides the context of each.
     """
 
     name: str
@@ -41,6 +42,7 @@ class RunSet:
     title: str
     utterances: tuple[Utterance, ...]
     hypotheses: tuple[Hypothesis, ...]
+    phrases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,9 @@ def read_run(run_dir: Path) -> Run:
 def merge_sets(runs: Sequence[Run]) -> tuple[RunSet, ...]:
     """Join the sets of several runs: sets of one name become one set with the arms of all.
 
+    Arms of several runs are scored on the phrases that any of these runs was told, so that what is
+    asked of each is the same.
+
     Raises:
         DataError: if runs disagree about the utterances of a set, or both decoded the same arm.
     """
@@ -110,7 +115,8 @@ def _join(first: RunSet, second: RunSet, where: Path) -> RunSet:
             "earlier run too; report on one run at a time, or leave one of them out"
         )
     hypotheses = first.hypotheses + second.hypotheses
-    return RunSet(first.name, first.role, first.title, first.utterances, hypotheses)
+    phrases = tuple(dict.fromkeys(first.phrases + second.phrases))
+    return RunSet(first.name, first.role, first.title, first.utterances, hypotheses, phrases)
 
 
 def _content(entry: RunSet) -> dict[str, str | None]:
@@ -145,7 +151,17 @@ def _read_set(run_dir: Path, path: Path, entry: object) -> RunSet:
     # The audio belongs to the user and lies where it lies; only text files must be in the run.
     utterances = tuple(read_manifest(manifest, allow_outside=True))
     rows = _read_hypotheses(_inside(run_dir, path, str(entry["hypotheses"])), utterances)
-    return RunSet(name, role, str(entry.get("title") or name), utterances, rows)
+    phrases = _read_phrases(run_dir, path, entry.get("phrases"))
+    return RunSet(name, role, str(entry.get("title") or name), utterances, rows, phrases)
+
+
+def _read_phrases(run_dir: Path, path: Path, relative: object) -> tuple[str, ...]:
+    if relative is None:
+        return ()
+    if not isinstance(relative, str):
+        raise ManifestError(path, "'phrases' of a set is not a path")
+    lines = _read_text(_inside(run_dir, path, relative)).splitlines()
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def _inside(run_dir: Path, path: Path, relative: str) -> Path:
