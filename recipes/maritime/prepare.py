@@ -6,13 +6,12 @@ the data of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from calls import GRAMMAR, read_lexicons
 
 from asr_adapt.prepare_script import run_prepare
-from asr_adapt.spoken_calls.data import Domain, Radio, Size, prepare_domain
+from asr_adapt.spoken_calls.data import VOICES, Domain, Radio, Size, prepare_domain
 
 VERSION = 2
 """Raise it when the same size and seed give other data than before."""
@@ -21,25 +20,6 @@ SIZES = {
     "demo": Size(320, 40, 100, 200, 20, 100, 260, kokoro_weight=1),
     "full": Size(1200, 60, 200, 400, 30, 150, 400, kokoro_weight=2),
 }
-
-VOICES: Mapping[str, Mapping[str, int]] = {
-    "train": {
-        "hibari-heart": 40,
-        "hibari-alto": 30,
-        "hibari-tenor": 40,
-        "flite-awb": 30,
-        "flite-rms": 20,
-        "piper-joe": 25,
-        "kokoro-alpha": 1,
-        "kokoro-gongitsune": 1,
-        "kokoro-alpha-gongitsune": 1,
-    },
-    "dev": {"flite-kal16": 30, "kokoro-tebukuro": 10},
-    "test": {"flite-slt": 30, "kokoro-kumo": 4, "kokoro-nezumi": 4, "kokoro-kumo-nezumi": 4},
-}
-"""Voices of each split, with weights; no voice is in two of them. The test set has those that a
-listener understands: what a voice garbles, no arm can get right. Whisper reads piper-joe, flite-rms
-and flite-kal16 wrongly most often even without a radio."""
 
 DOMAIN = Domain(
     name="maritime",
