@@ -69,7 +69,7 @@ def synth(
         spoken = speak_lines(
             job,
             out,
-            cache_root(cache) / "voices",
+            cache or cache_root() / "voices",
             resume=resume,
             stop=stop,
             notice=display.say,

@@ -1,0 +1,67 @@
+"""`scripts/no_labels` compares what each way leaves of the labelled gain."""
+
+from __future__ import annotations
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asr_adapt.records import Utterance
+
+SCRIPT = Path(__file__).parent.parent / "scripts" / "no_labels"
+
+
+@pytest.fixture(scope="module")
+def script() -> dict[str, Any]:
+    """The functions of the script, without running it."""
+    return runpy.run_path(str(SCRIPT))
+
+
+def report(lora: float, bias: float) -> dict[str, Any]:
+    wers = {"base": 0.6, "base+bias": 0.4, "lora": lora, "lora+bias": bias}
+    arms = [{"name": name, "wer": wer, "wer_ci95": [wer, wer]} for name, wer in wers.items()]
+    return {"sets": [{"utterances": 9, "arms": arms}], "run": {"adapter": {"sha256": "0"}}}
+
+
+def row(name: str, context: tuple[str, ...] = (), **tags: str) -> Utterance:
+    path = Path(f"{name}.wav")
+    return Utterance(name, path, 0.0, 1.0, reference="Ship on 16.", context=context, tags=tags)
+
+
+def test_shares_are_parts_of_the_labelled_gain(script: dict[str, Any]) -> None:
+    found = script["summary"]({"labelled": report(0.2, 0.1), "pseudo": report(0.4, 0.6)})
+    shares = found["share_of_gain"]
+    assert shares["labelled"] == {"lora": 1.0, "lora+bias": 1.0}
+    assert shares["pseudo"]["lora"] == pytest.approx(0.5)
+    assert shares["pseudo"]["lora+bias"] == pytest.approx(0.0)
+    nothing = script["summary"]({"labelled": report(0.6, 0.7)})["share_of_gain"]
+    assert nothing["labelled"] == {"lora": None, "lora+bias": None}
+
+
+def test_voices_of_the_test_set_are_left_out(script: dict[str, Any]) -> None:
+    train = [row(f"u{i}", voice=v) for i, v in enumerate(("flite-slt", "piper-joe", "kokoro-kumo"))]
+    assert script["voices_for"]([*train, row("real")], [row("t", voice="piper-joe")]) == [
+        "flite-slt"
+    ]
+
+
+def test_lines_hold_calls_with_their_context(script: dict[str, Any], tmp_path: Path) -> None:
+    script["write_lines"](tmp_path / "lines.tsv", [row("a", ("Alma", "Elbe")), row("real")])
+    assert (tmp_path / "lines.tsv").read_text() == "Ship on 16.\tAlma|Elbe\n"
+
+
+def test_rows_are_spread(script: dict[str, Any]) -> None:
+    assert script["spread"]("abcdefgh", 4) == ["a", "c", "e", "g"]
+    assert script["spread"]("abc", None) == ["a", "b", "c"]
+    assert script["spread"]("abc", 5) == ["a", "b", "c"]
+
+
+def test_help_says_what_it_does() -> None:
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=True
+    )
+    assert "pseudo" in done.stdout
