@@ -102,6 +102,8 @@ def test_general_speech_is_not_told_about_the_domain(toy: Path, tmp_path: Path) 
     run(replace(job, sets=[*job.sets, general]), tmp_path)
     assert arms_of(tmp_path) == ["base", "base+bias"]
     assert arms_of(tmp_path, "phone") == ["base"]
+    told = [path.read_text() for path in tmp_path.glob("sets/*/phrases.txt")]
+    assert told == ["tug\nmast\n"]
     prompts = {row.prompt for row in rows_of(tmp_path) if row.arm == "base+bias"}
     assert prompts == {"tug, mast."}
     assert {row.prompt for row in rows_of(tmp_path) if row.arm == "base"} == {None}
