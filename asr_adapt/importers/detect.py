@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from asr_adapt.errors import ManifestError
+from asr_adapt.importers.atco2 import is_atco2_folder, read_atco2
+from asr_adapt.importers.atcosim import is_atcosim_folder, read_atcosim
 from asr_adapt.importers.columns import ColumnNames
 from asr_adapt.importers.common_voice import (
     is_common_voice_folder,
@@ -103,6 +105,10 @@ BESIDE_SOUNDS = (".srt", ".vtt", ".stm", ".ctm", ".textgrid", ".eaf")
 def _read_folder(path: Path, names: ColumnNames, audio_dir: Callable[[], Path]) -> list[RowFile]:
     if is_kaldi_folder(path):
         return [read_kaldi(path)]
+    if is_atco2_folder(path):
+        return read_atco2(path)
+    if is_atcosim_folder(path):
+        return [read_atcosim(path)]
     if manifest := find_lhotse(path):
         return [read_lhotse(manifest)]
     if is_common_voice_folder(path):
