@@ -8,24 +8,18 @@ are the importer's and come first in the list.
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from asr_adapt.audio import (
-    END_SLACK_S,
-    MAX_UTTERANCE_S,
-    Samples,
-    estimate_snr_db,
-    frame_energy,
-    read_channels,
-)
+from asr_adapt.audio import Samples, estimate_snr_db, frame_energy, read_channels
 from asr_adapt.errors import AudioError
 from asr_adapt.manifest import ImportedData
 from asr_adapt.records import Utterance
+from asr_adapt.text import get_normaliser
+from asr_adapt.text_checks import overlapping, shared_with_training, text_problems
 
 SHOWN_EXAMPLES = 10
 CLIPPED_LEVEL = 0.999
@@ -34,17 +28,10 @@ CLIPPED_SHARE = 0.001
 """One sample in a thousand at full scale is heard as distortion, single peaks are not."""
 QUIET_DBFS = -55.0
 """Speech is recorded at -30 to -15 dBFS; 25 dB less is a closed squelch or a dead microphone."""
-MAX_CHARS_PER_S = 30.0
-"""Twice what fast talkers say (about 15 characters, or 5 to 6 syllables, in a second)."""
-MIN_CHARS_PER_S = 1.0
-"""Less text than this for seconds of sound means that most of it is not written down."""
-MIN_SPARSE_S = 5.0
 SILENT_DB = 30.0
 """Ends this much quieter than the loudest moment are silence, though not in steady noise."""
 MOST_SILENT_SHARE = 0.5
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
-MARKUP = frozenset("[]{}<>|*_\\~^=")
-"""Signs that transcribers use for notes, and that nobody says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,26 +98,34 @@ class _Sound:
 
 
 def inspect_data(
-    data: ImportedData, progress: Callable[[int, int], None] | None = None
+    data: ImportedData,
+    normaliser: str = "spoken-en",
+    progress: Callable[[int, int], None] | None = None,
 ) -> DataSummary:
     """Measure a data set and list what looks wrong in it.
 
     Args:
         data: as imported.
+        normaliser: the domain normaliser whose characters English references are checked against.
         progress: told how many utterances of how many are done.
+
+    Raises:
+        UsageError: there is no such normaliser.
     """
+    characters = get_normaliser(normaliser)
     notes: dict[str, list[str]] = defaultdict(list)
     notes["rows that cannot be used"].extend(str(row) for row in data.skipped)
     sounds: list[_Sound] = []
     same_sound: dict[str, str] = {}
     for number, utterance in enumerate(data.utterances, start=1):
-        name = utterance.utterance_id
-        for problem in _text_problems(utterance):
+        name = _where(data, utterance)
+        for problem in text_problems(utterance, characters):
             notes[problem].append(name)
         try:
             sound = _listen(utterance)
         except AudioError as error:
-            notes["sound that cannot be read"].append(str(error))
+            place = data.places.get(utterance.utterance_id)
+            notes["sound that cannot be read"].append(f"{place}: {error}" if place else str(error))
         else:
             sounds.append(sound)
             for problem in sound.problems:
@@ -140,7 +135,17 @@ def inspect_data(
                 notes["the same sound as another utterance"].append(f"{name} = {first}")
         if progress is not None:
             progress(number, len(data.utterances))
+    for problem, utterance in shared_with_training(data.utterances):
+        notes[problem].append(f"{_where(data, utterance)}: {utterance.block}")
+    for utterance in overlapping(data.utterances):
+        notes["overlaps another utterance"].append(_where(data, utterance))
     return _summarise(data, sounds, notes)
+
+
+def _where(data: ImportedData, utterance: Utterance) -> str:
+    """Name an utterance by its place in the data, ``file:line``, and its id."""
+    place = data.places.get(utterance.utterance_id)
+    return f"{place}: {utterance.utterance_id}" if place else utterance.utterance_id
 
 
 def _summarise(
@@ -177,35 +182,6 @@ def _quantiles(values: Sequence[float]) -> tuple[float, ...]:
 
 def _words(utterance: Utterance) -> int:
     return len((utterance.reference or "").split())
-
-
-def _text_problems(utterance: Utterance) -> list[str]:
-    """Name what looks wrong with the words of an utterance and their length."""
-    problems: list[str] = []
-    if utterance.duration_s > MAX_UTTERANCE_S + END_SLACK_S:
-        problems.append(f"longer than {MAX_UTTERANCE_S:g} s (cut it, or use --long)")
-    if utterance.reference is None:
-        return problems
-    text = utterance.reference.strip()
-    if not text:
-        return [*problems, "no words (scored as silence)"]
-    per_s = len(text) / utterance.duration_s
-    if per_s > MAX_CHARS_PER_S:
-        problems.append("too much text for its length")
-    if per_s < MIN_CHARS_PER_S and utterance.duration_s > MIN_SPARSE_S:
-        problems.append("too little text for its length")
-    if odd := sorted({c for c in text if _is_odd(c)}):
-        shown = " ".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in odd)
-        problems.append(f"characters that are neither words nor punctuation: {shown}")
-    return problems
-
-
-def _is_odd(character: str) -> bool:
-    """Whether a character is markup, a control character or a pictogram; tabs and lines are not."""
-    return character in MARKUP or (
-        unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co", "So")
-        and not character.isspace()
-    )
 
 
 def _listen(utterance: Utterance) -> _Sound:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr_adapt.errors import ManifestError
-from asr_adapt.importers.columns import COLUMN_GUESSES, ColumnNames
+from asr_adapt.errors import ManifestError, UsageError
+from asr_adapt.importers.columns import COLUMN_GUESSES, ColumnNames, with_columns
 from asr_adapt.manifest import ImportedData, load_data
 from asr_adapt.records import Utterance
 
@@ -80,6 +80,16 @@ def test_columns_can_be_named_by_the_user(clips: Path) -> None:
     assert (utterance.reference, utterance.audio_path.name) == ("right", "a.wav")
     with pytest.raises(ManifestError, match="no column 'sound'; the columns are: text, audio"):
         load_data(clips / "x.csv", columns=ColumnNames(audio="sound"))
+
+
+def test_any_column_can_be_named_in_pairs(clips: Path) -> None:
+    (clips / "x.csv").write_text("audio,text,von,bis\na.wav,over,0.25,0.75\n")
+    names = with_columns(ColumnNames(text="text"), ("start=von", "end=bis"))
+    utterance = only(load_data(clips / "x.csv", columns=names))
+    assert (utterance.start_s, utterance.duration_s) == (0.25, 0.5)
+    for pair in ("begin=von", "start", "start="):
+        with pytest.raises(UsageError, match=f"--column {pair}: need OURS=THEIRS"):
+            with_columns(ColumnNames(), (pair,))
 
 
 def test_all_columns_of_a_table_arrive(clips: Path) -> None:

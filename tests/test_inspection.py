@@ -38,7 +38,7 @@ def test_clean_data_has_no_problem_and_its_measures_are_right(tmp_path: Path) ->
         soundfile.write(path, speech(number + 1, number, rate_hz), rate_hz)
         text = " ".join(["over"] * 2 * (number + 1))
         tags = {"split": "test" if number == 4 else "train"}
-        speaker = "anna" if number < 3 else "ben"
+        speaker = "anna" if number < 4 else "ben"
         rows.append(Utterance(f"u{number}", path, 0, number + 1, text, speaker=speaker, tags=tags))
     summary = inspect(*rows)
     assert summary.problems == ()
@@ -121,9 +121,59 @@ def test_faults_of_the_words_are_found(tmp_path: Path, text: str) -> None:
 
 def test_words_of_many_languages_are_no_fault(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "x.wav", speech(2), 16000)
-    for text in ("Ærø, naïve — “Où”?", "«Прием» 5,5 %", "これは船です。" * 2, "it's o'clock…"):
-        summary = inspect(Utterance("u", tmp_path / "x.wav", 0, 2, text))
+    texts = {
+        "Ærø, naïve — “Où”?": "da",
+        "«Прием» 5,5 %, Ada": "ru",
+        "これは船です。" * 2: "ja",
+        "it's o'clock…": "en",
+        "Mäyday in Zürich, façade": "en",
+        "ბათუმი": "ka",
+    }
+    for text, language in texts.items():
+        summary = inspect(Utterance("u", tmp_path / "x.wav", 0, 2, text, language))
         assert summary.problems == (), text
+
+
+def test_letters_of_another_script_are_found(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "x.wav", speech(2), 16000)
+    for text, language in {"«Прием», Ada": "en", "Μέιντεϊ": "ru"}.items():
+        summary = inspect(Utterance("u", tmp_path / "x.wav", 0, 2, text, language))
+        (problem,) = summary.problems
+        assert f"'{language}' is not written in" in problem.kind
+
+
+def test_characters_that_the_normaliser_leaves_are_found(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "x.wav", speech(2), 16000)
+    summary = inspect(Utterance("u", tmp_path / "x.wav", 0, 2, "go ahead ʘ over", "en"))
+    (problem,) = summary.problems
+    assert problem.kind == "characters that the normaliser spoken-en does not know: ʘ"
+
+
+def test_speakers_of_test_rows_in_training_are_shown_by_line(tmp_path: Path) -> None:
+    for number in range(4):
+        soundfile.write(tmp_path / f"{number}.wav", speech(2, number), 16000)
+    (tmp_path / "x.csv").write_text(
+        "audio,text,speaker,recording,split\n0.wav,over and out,anna,r1,train\n"
+        "1.wav,over and out,anna,r2,test\n2.wav,over and out,ben,r1,test\n"
+        "3.wav,over and out,,r1,dev\n"
+    )
+    summary = inspect_data(load_data(tmp_path / "x.csv"))
+    assert {p.kind: p.examples for p in summary.problems} == {
+        "a speaker of test who is in training too": (f"{tmp_path}/x.csv:3: 1: anna",),
+        "a recording of dev that is in training too": (f"{tmp_path}/x.csv:5: 3: r1",),
+    }
+
+
+def test_utterances_that_overlap_are_shown_by_line(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "call.wav", speech(9), 16000)
+    (tmp_path / "x.csv").write_text(
+        "id,audio,text,start,end\na,call.wav,go ahead,0,3\nb,call.wav,go ahead,2.9,5\n"
+        "c,call.wav,go ahead,4,6\n"
+    )
+    summary = inspect_data(load_data(tmp_path / "x.csv"))
+    assert [(p.kind, p.examples) for p in summary.problems] == [
+        ("overlaps another utterance", (f"{tmp_path}/x.csv:4: c",))
+    ]
 
 
 def test_long_repeated_unreadable_and_unlabelled_rows(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from asr_adapt.cli.common import EXIT_CODES, working
-from asr_adapt.cli.options import PATH, machine_options, reading_options
+from asr_adapt.cli.options import PATH, machine_options, normaliser_option, reading_options
 from asr_adapt.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,22 +25,24 @@ def data() -> None:
 @data.command("inspect", epilog=EXIT_CODES)
 @click.argument("path", type=PATH)
 @reading_options
-def data_inspect(path: Path, rules: ReadingRules) -> None:
+@normaliser_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@click.option("--quiet", is_flag=True, help="No progress, only results and errors.")
+def data_inspect(
+    path: Path, normaliser: str, as_json: bool, quiet: bool, rules: ReadingRules
+) -> None:
     """Say what is in PATH: format, hours, speakers, and what looks wrong.
 
     \b
     asr-adapt data inspect calls.csv
     """
-    from asr_adapt.inspection import inspect_data, render_summary
-    from asr_adapt.manifest import load_data
+    with working(quiet) as (_, display):
+        from asr_adapt.inspection import inspect_data, render_summary
+        from asr_adapt.own_data import import_data
 
-    imported = load_data(
-        path,
-        allow_outside=rules.allow_outside,
-        columns=rules.columns,
-        language=rules.language,
-    )
-    click.echo(render_summary(inspect_data(imported)))
+        imported = import_data(path, rules, display)
+        summary = inspect_data(imported, normaliser, display.start("listening"))
+    click.echo(json.dumps(asdict(summary)) if as_json else render_summary(summary))
     if len(imported.skipped) > rules.max_bad:
         raise DataError(f"{path}: {len(imported.skipped)} rows cannot be used, see above")
 

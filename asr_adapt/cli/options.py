@@ -36,7 +36,9 @@ _reading_columns = options(
         "--audio-column", metavar="NAME", help="Column with audio paths.  [default: guessed]"
     ),
     click.option(
-        "--text-column", metavar="NAME", help="Column with transcripts.  [default: guessed]"
+        "--text-column",
+        metavar="NAME",
+        help="Column with transcripts, or tier of TextGrid and ELAN files.  [default: guessed]",
     ),
     click.option(
         "--speaker-column", metavar="NAME", help="Column with speakers.  [default: guessed]"
@@ -46,6 +48,14 @@ _reading_columns = options(
         "context_column",
         metavar="FIELD",
         help="Column with phrases known before decoding, separated by | or ;.  [default: context]",
+    ),
+    click.option(
+        "--column",
+        "other_columns",
+        metavar="OURS=THEIRS",
+        multiple=True,
+        help="Any column by name, such as start=begin; ours are audio, text, utterance_id, start, "
+        "duration, end, language, speaker, recording, context, split.  [default: guessed]",
     ),
     click.option(
         "--language", default="en", show_default=True, help="ISO 639-1 code of the speech."
@@ -87,6 +97,7 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
         text_column: str | None,
         speaker_column: str | None,
         context_column: str | None,
+        other_columns: tuple[str, ...],
         language: str,
         allow_outside: bool,
         max_bad: int,
@@ -94,12 +105,13 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
         long_policy: LongPolicy,
         **others: Any,
     ) -> None:
-        from asr_adapt.importers.columns import ColumnNames
+        from asr_adapt.importers.columns import ColumnNames, with_columns
         from asr_adapt.own_data import ReadingRules
 
-        columns = ColumnNames(
+        named = ColumnNames(
             audio=audio_column, text=text_column, speaker=speaker_column, context=context_column
         )
+        columns = with_columns(named, other_columns)
         rules = ReadingRules(columns, language, allow_outside, max_bad, long_policy, hub_split)
         command(*args, rules=rules, **others)
 

@@ -7,10 +7,10 @@ comes out is shown to the user, so that a wrong guess is seen.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from asr_adapt.errors import ManifestError
+from asr_adapt.errors import ManifestError, UsageError
 from asr_adapt.importers.rows import Row
 
 COLUMN_GUESSES: Mapping[str, tuple[str, ...]] = {
@@ -55,6 +55,21 @@ class ColumnNames:
     recording: str | None = None
     context: str | None = None
     split: str | None = None
+
+
+def with_columns(names: ColumnNames, pairs: Iterable[str]) -> ColumnNames:
+    """Add columns that are given as ``ours=theirs``.
+
+    Raises:
+        UsageError: no such pair, or a name that is none of ours.
+    """
+    ours = [field.name for field in fields(ColumnNames)]
+    for pair in pairs:
+        name, equals, column = pair.partition("=")
+        if name not in ours or not equals or not column:
+            raise UsageError(f"--column {pair}: need OURS=THEIRS, with one of {', '.join(ours)}")
+        names = replace(names, **{name: column})
+    return names
 
 
 def guess_columns(
@@ -114,20 +129,20 @@ def rows_from_columns(
     """Turn lines into rows by a mapping; columns that mean nothing to us become tags."""
     used = set(mapping.values())
     for line, values in lines:
-        fields = {field: values.get(column) for field, column in mapping.items()}
+        found = {field: values.get(column) for field, column in mapping.items()}
         tags = {name: value for name, value in values.items() if name not in used and name}
         yield Row(
             line=line,
-            audio=fields.get("audio"),
-            text=fields.get("text"),
-            utterance_id=fields.get("utterance_id"),
-            start=fields.get("start"),
-            duration=fields.get("duration"),
-            end=fields.get("end"),
-            language=fields.get("language"),
-            speaker=fields.get("speaker"),
-            recording=fields.get("recording"),
-            context=fields.get("context"),
-            split=fields.get("split"),
+            audio=found.get("audio"),
+            text=found.get("text"),
+            utterance_id=found.get("utterance_id"),
+            start=found.get("start"),
+            duration=found.get("duration"),
+            end=found.get("end"),
+            language=found.get("language"),
+            speaker=found.get("speaker"),
+            recording=found.get("recording"),
+            context=found.get("context"),
+            split=found.get("split"),
             tags=tags,
         )

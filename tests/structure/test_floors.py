@@ -28,7 +28,7 @@ FLOORS = (
     " train_job voices weight_cache whisper_tokenizer phrase_tree",
     # 3: batches, models, scores
     "agreement boosting bootstrap dataset inspection model own_data score score_records terms"
-    " weights entities measures",
+    " text_checks weights entities measures",
     # 4: training, decoding, reports
     "decode doctor evaluate pick pseudo report selection synth teacher train tuning views",
     # 5: the whole flow
