@@ -47,7 +47,7 @@ def test_segments_of_atco2_come_with_the_call_signs_on_the_radar(atco2: Path) ->
     data = load_data(atco2)
     assert data.format_name == "ATCO2"
     assert [u.reference for u in data.utterances] == [
-        "Oscar Kilo Papa descend",
+        "Oscar Kilo Papa climb",
         "wilco Swiss Two Three",
     ]
     first = data.utterances[0]
