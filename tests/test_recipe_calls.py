@@ -21,6 +21,7 @@ from asr_adapt.spoken_calls import data
 from asr_adapt.spoken_calls.calls import SPLITS, Call, Lexicon, make_call, make_calls
 from asr_adapt.spoken_calls.data import Domain, Radio, Size
 from asr_adapt.text import get_normaliser
+from asr_adapt.voices import VOICES
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -41,7 +42,7 @@ def load_domain(name: str) -> Domain:
     return domain
 
 
-@pytest.fixture(scope="module", params=["atc", "dispatch"])
+@pytest.fixture(scope="module", params=["atc", "dispatch", "maritime"])
 def domain(request: pytest.FixtureRequest) -> Domain:
     return load_domain(request.param)
 
@@ -132,9 +133,19 @@ def test_what_the_test_set_tells_was_never_said_in_training(
     assert with_unseen > 0.4 * len(calls["test"])
 
 
-def test_larger_counts_add_to_smaller_ones(domain: Domain, lexicons: dict[str, Lexicon]) -> None:
-    few, many = (make_calls(lexicons["train"], domain.grammar, n, 7) for n in (40, 200))
+def test_calls_are_the_same_for_a_seed_and_a_larger_count_adds_to_them(
+    domain: Domain, lexicons: dict[str, Lexicon]
+) -> None:
+    lexicon = lexicons["train"]
+    few, many, other = (
+        make_calls(lexicon, domain.grammar, count, seed)
+        for count, seed in ((40, 7), (400, 7), (40, 8))
+    )
     assert few == many[:40]
+    assert few != other
+    used = Counter(call.frame.frame_id for call in many)
+    assert set(used) == {frame.frame_id for frame in lexicon.frames}
+    assert max(used.values()) - min(used.values()) <= 1
 
 
 def test_names_are_told_apart_once_normalised(domain: Domain, lexicons: dict[str, Lexicon]) -> None:
@@ -146,11 +157,31 @@ def test_names_are_told_apart_once_normalised(domain: Domain, lexicons: dict[str
         assert not [form for form, count in forms.items() if count > 1]
 
 
-def test_voices_and_links_of_a_plan(domain: Domain, lexicons: dict[str, Lexicon]) -> None:
-    calls = make_calls(lexicons["test"], domain.grammar, 50, 1)
-    plans = data.plan_calls(domain, "test", calls, domain.sizes["demo"], 1)
-    assert {plan.request.voice.name for plan in plans} <= set(domain.voices["test"])
-    assert len({plan.request.path for plan in plans}) == 50
+def test_voices_are_of_one_split_only_and_known(domain: Domain) -> None:
+    sides = {split: set(voices) for split, voices in domain.voices.items()}
+    assert set().union(*sides.values()) <= set(VOICES)
+    for mine, theirs in itertools.combinations(sides, 2):
+        assert not sides[mine] & sides[theirs]
+    styles = {
+        split: {(VOICES[name].engine, style) for name in names for style, _ in VOICES[name].styles}
+        for split, names in sides.items()
+    }
+    assert not styles["test"] & (styles["train"] | styles["dev"])
+
+
+def test_calls_are_planned_the_same_for_a_seed(
+    domain: Domain, lexicons: dict[str, Lexicon]
+) -> None:
+    calls = make_calls(lexicons["test"], domain.grammar, 200, 1)
+    size = domain.sizes["demo"]
+    plans = data.plan_calls(domain, "test", calls, size, 1)
+    assert plans == data.plan_calls(domain, "test", calls, size, 1)
+    assert len({plan.request.path for plan in plans}) == 200
+    voices = Counter(plan.request.voice.name for plan in plans)
+    weights = domain.voices["test"]
+    expected = 200 * weights["flite-slt"] / sum(weights.values())
+    assert voices["flite-slt"] == pytest.approx(expected, abs=25)
+    assert len({plan.request.pitch_semitones for plan in plans}) == 5
 
 
 def test_call_signs_of_an_operator_do_not_begin_one_another() -> None:

@@ -73,6 +73,12 @@ class Size:
     kokoro_weight: int
 
 
+SIZES = {
+    "demo": Size(320, 40, 100, 200, 20, 100, 260, kokoro_weight=1),
+    "full": Size(1200, 60, 200, 400, 30, 150, 400, kokoro_weight=2),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Radio:
     """A channel and how good its links are: see `asr_adapt.links`.

@@ -11,12 +11,7 @@ from pathlib import Path
 from phrases import GRAMMAR, read_lexicons
 
 from asr_adapt.prepare_script import run_prepare
-from asr_adapt.spoken_calls.data import VOICES, Domain, Radio, Size, prepare_domain
-
-SIZES = {
-    "demo": Size(320, 40, 100, 200, 20, 100, 260, kokoro_weight=1),
-    "full": Size(1200, 60, 200, 400, 30, 150, 400, kokoro_weight=2),
-}
+from asr_adapt.spoken_calls.data import SIZES, VOICES, Domain, Radio, prepare_domain
 
 DOMAIN = Domain(
     name="dispatch",
