@@ -133,14 +133,23 @@ def phrase_forms(
     Within a text a form starts with a space; at its start, or in a script without spaces, it need
     not. A plural is a form of its own only where its tokens do not begin with those of the
     singular, and a possessive never is: ``'s`` is a token of its own behind a finished phrase,
-    which keeps its bonus once.
+    which keeps its bonus once. Capitals that the phrase itself has not are looked for within a
+    text and in the singular only.
     """
     spelled = {phrase: spellings(phrase) for phrase in phrases}
     tokens = _word_tokens(spelled, rules)
-    return {
-        phrase: tuple(dict.fromkeys(path for text in texts for path in _paths(text, tokens, rules)))
-        for phrase, texts in spelled.items()
-    }
+    forms = {}
+    for phrase, texts in spelled.items():
+        paths = [_spaced(text, tokens) for text in texts]
+        for text in texts:
+            if not _is_shouted(text, phrase):
+                paths += [*_plural(text, tokens), _bare(text, tokens, rules)]
+        forms[phrase] = tuple(dict.fromkeys(paths))
+    return forms
+
+
+def _is_shouted(text: str, phrase: str) -> bool:
+    return text.isupper() and text != phrase
 
 
 def _word_tokens(
@@ -151,29 +160,33 @@ def _word_tokens(
     for phrase, texts in spelled.items():
         for text in texts:
             words = text.split()
-            for piece in (words[0], f" {words[-1]}s", *(f" {word}" for word in words)):
-                needed.setdefault(piece, phrase)
+            needed.update((f" {word}", phrase) for word in words)
+            if not _is_shouted(text, phrase):
+                needed[words[0]] = needed[f" {words[-1]}s"] = phrase
     found = rules.tokenize_all(list(needed))
     for (piece, phrase), ids in zip(needed.items(), found, strict=True):
-        if ids and max(ids) >= rules.first_control:
+        if max(ids, default=0) >= rules.first_control:
             raise BiasError(
                 f"phrase {phrase!r}: {piece.strip()!r} holds a control token of Whisper; remove it"
             )
     return {piece: tuple(ids) for piece, ids in zip(needed, found, strict=True)}
 
 
-def _paths(
-    text: str, tokens: Mapping[str, tuple[int, ...]], rules: TokenRules
-) -> Iterable[tuple[int, ...]]:
-    words = text.split()
-    spaced = [tokens[f" {word}"] for word in words]
-    whole = tuple(chain.from_iterable(spaced))
-    yield whole
-    plural = (*chain.from_iterable(spaced[:-1]), *tokens[f" {words[-1]}s"])
-    if plural[: len(whole)] != whole:
-        yield plural
-    bare = (*tokens[words[0]], *chain.from_iterable(spaced[1:]))
-    yield bare if _needs_no_space(words[0][0]) else (rules.text_start, *bare)
+def _spaced(text: str, tokens: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+    return tuple(chain.from_iterable(tokens[f" {word}"] for word in text.split()))
+
+
+def _plural(text: str, tokens: Mapping[str, tuple[int, ...]]) -> Iterable[tuple[int, ...]]:
+    *words, last = text.split()
+    singular, plural = tokens[f" {last}"], tokens[f" {last}s"]
+    if plural[: len(singular)] != singular:
+        yield (*_spaced(" ".join(words), tokens), *plural)
+
+
+def _bare(text: str, tokens: Mapping[str, tuple[int, ...]], rules: TokenRules) -> tuple[int, ...]:
+    first, *words = text.split()
+    path = (*tokens[first], *_spaced(" ".join(words), tokens))
+    return path if _needs_no_space(first[0]) else (rules.text_start, *path)
 
 
 @lru_cache(maxsize=4096)
