@@ -10,6 +10,7 @@ import click
 from asr_adapt.cli.common import EXIT_CODES, command_line, show, working
 from asr_adapt.cli.options import (
     PATH,
+    also_option,
     machine_options,
     normaliser_option,
     prompt_options,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 @click.option("--batch-size", default=8, show_default=True, help="Utterances decoded together.")
 @click.option("--allow-leaks", is_flag=True, help="Go on if test speech was trained on.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+@also_option
 @normaliser_option
 @prompt_options
 @reading_options
@@ -76,6 +78,7 @@ def eval_command(
     batch_size: int,
     allow_leaks: bool,
     resume: bool,
+    also: tuple[str, ...],
     normaliser: str,
     prompt_template: str,
     prompt_budget: int,
@@ -100,6 +103,7 @@ def eval_command(
         from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate
         from asr_adapt.own_data import read_checked, refuse_leaks, select_for_test
         from asr_adapt.report.build import build_report
+        from asr_adapt.report.exports.write import write_exports
         from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
         from asr_adapt.splits import Fingerprint, check_against
         from asr_adapt.text import get_normaliser
@@ -137,6 +141,7 @@ def eval_command(
         )
         evaluate(job, out, resume=resume, stop=stop, progress_for=display.start)
         report = build_report([out], out, seed=seed)
+        write_exports(report, out, also)
     show(report, out)
 
 

@@ -147,3 +147,11 @@ normaliser_option = click.option(
     show_default=True,
     help="Domain normaliser: spoken-en, whisper-en or raw.",
 )
+
+also_option = click.option(
+    "--also",
+    type=click.Choice(("sde", "stm", "ctm", "seglst", "csv")),
+    multiple=True,
+    help="Write OUT/exports too, for NeMo's SDE, sclite (stm, ctm), meeteval or a spreadsheet;"
+    " can be repeated.",
+)

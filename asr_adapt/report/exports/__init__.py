@@ -1,0 +1,1 @@
+"""The results of a report in the formats of other tools, one small file for each format."""
