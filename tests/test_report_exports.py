@@ -157,6 +157,7 @@ def test_the_table_holds_every_row_and_no_formula(report: Report, folder: Path) 
         assert [row["reference"] for row in used] == list(SAID)
 
 
+@pytest.mark.slow
 def test_lhotse_reads_the_words(folder: Path) -> None:
     from lhotse.supervision import SupervisionSegment, SupervisionSet
 
