@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -150,6 +151,7 @@ def draw_training_phrases(
     pool: Sequence[str],
     mix: PromptMix,
     rng: np.random.Generator,
+    alike: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     """Draw what one training example is told: true phrases among others, others only, or nothing.
 
@@ -159,17 +161,22 @@ def draw_training_phrases(
         pool: phrases of the whole training set, for more distractors.
         mix: the share of each kind.
         rng: source of chance; the same state gives the same phrases.
+        alike: by phrase, those that are easily taken for it (`asr_adapt.distractors`).
     """
     kind = rng.random()
     if kind >= mix.true_share + mix.wrong_share:
         return ()
-    told = said_phrases(context, reference) if kind < mix.true_share else ()
+    spoken = said_phrases(context, reference)
+    told = spoken if kind < mix.true_share else ()
     n_others = int(rng.integers(0, mix.max_distractors + 1))
+    hard = unique(other for phrase in spoken for other in alike.get(phrase, ()))
+    n_hard = min(len(hard), round(mix.alike_share * n_others))
+    chosen = [hard[i] for i in rng.choice(len(hard), n_hard, replace=False)] if n_hard else []
     # The utterance's own context first: it holds what is confusable in practice.
     near = [context[i] for i in rng.permutation(len(context))]
     far = [pool[i] for i in rng.choice(len(pool), min(len(pool), n_others), replace=False)]
     n_near = min(len(near), (n_others + 1) // 2)
-    candidates = unique([*near[:n_near], *far])
+    candidates = unique([*chosen, *near[:n_near], *far])
     said = set(said_phrases(candidates, reference))
     phrases = [*told, *[c for c in candidates if c not in said][:n_others]]
     return unique(phrases[i] for i in rng.permutation(len(phrases)))

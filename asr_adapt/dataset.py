@@ -19,10 +19,12 @@ from asr_adapt.audio import load_utterance
 from asr_adapt.bias import (
     build_prompt,
     draw_training_phrases,
+    plain_words,
     said_phrases,
     training_contexts,
     unique,
 )
+from asr_adapt.distractors import sound_alikes
 from asr_adapt.errors import DataError
 from asr_adapt.links import draw_link
 from asr_adapt.model import MAX_DECODER_TOKENS, SpeechModel, mel_features, prompted_start
@@ -133,6 +135,8 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         self.seed = seed
         self.contexts = training_contexts(utterances)
         self.pool = unique(p for c in self.contexts.values() for p in c)
+        said = {p for u in utterances for p in self._said(u)}
+        self.alike = sound_alikes(said, self.pool, plain_words) if mix.alike_share else {}
 
     def __len__(self) -> int:
         return len(self.plans)
@@ -150,6 +154,9 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
     @property
     def _pad_id(self) -> int:
         return int(self.model.tokenizer.convert_tokens_to_ids("<|endoftext|>"))
+
+    def _said(self, utterance: Utterance) -> tuple[str, ...]:
+        return said_phrases(self.contexts[utterance.utterance_id], utterance.reference or "")
 
     def _sound(self, utterance: Utterance, epoch: int) -> np.ndarray:
         sound = load_utterance(utterance)
@@ -186,7 +193,7 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
     ) -> tuple[list[int], list[int]]:
         reference = utterance.reference or ""
         context = self.contexts[utterance.utterance_id]
-        phrases = draw_training_phrases(reference, context, self.pool, self.mix, rng)
+        phrases = draw_training_phrases(reference, context, self.pool, self.mix, rng, self.alike)
         text = text_tokens(self.model, reference)
         start = prompted_start(self.model, (), utterance.language)
         room = MAX_DECODER_TOKENS - len(start) - len(text) - 2

@@ -138,11 +138,13 @@ class PromptMix:
         true_share: examples told the true phrases among distractors.
         wrong_share: examples told distractors only.
         max_distractors: at most so many phrases that were not said, drawn uniformly from 0.
+        alike_share: of those, the share that is easily taken for what was said.
     """
 
     true_share: float = 0.5
     wrong_share: float = 0.1
     max_distractors: int = 12
+    alike_share: float = 0.25
 
     def __post_init__(self) -> None:
         shares = (self.true_share, self.wrong_share)
@@ -150,6 +152,7 @@ class PromptMix:
             min(shares) >= 0 and sum(shares) <= 1,
             f"prompt shares {shares} must not be negative nor add up to more than 1",
         )
+        _require(0 <= self.alike_share <= 1, f"alike_share {self.alike_share} is no share")
         _require(self.max_distractors >= 0, f"max_distractors is {self.max_distractors}; need >= 0")
 
 

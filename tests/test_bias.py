@@ -119,6 +119,20 @@ def test_distractors_never_exceed_their_limit() -> None:
     assert max(len(p) for p in drawn((1.0, 0.0))) <= 1 + 5
 
 
+def test_a_share_of_the_distractors_sounds_like_what_was_said() -> None:
+    alike = {"North Star": ("North Tsar", "Nord Star", "Norse Star", "Worth Star")}
+    pool = [f"ship {c}" for c in "abcdefghij"]
+    rng = np.random.default_rng(1)
+    hard, others = 0, 0
+    for _ in range(400):
+        mix = PromptMix(0.5, 0.5, max_distractors=8, alike_share=0.25)
+        told = draw_training_phrases("north star", ("North Star",), pool, mix, rng, alike)
+        hard += len(set(told) & set(alike["North Star"]))
+        others += len(set(told) - {"North Star"})
+        assert len(told) <= 1 + 8
+    assert 0.15 < hard / others < 0.35
+
+
 def test_data_without_context_is_told_its_rare_words() -> None:
     rows = [utterance(f"u{i}", "the ship leaves port") for i in range(60)]
     rows.append(utterance("rare", "the ship Alcyone leaves port"))

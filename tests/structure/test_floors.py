@@ -21,18 +21,19 @@ FLOORS = (
     "errors files records",
     # 1: sound, text and settings; nothing here knows of a file of utterances
     "alignment audio channel environment loops mp3 numerals progress settings spectrogram spoken"
-    " spoken_words stopping text window",
+    " spoken_words stopping text transcripts voice_activity window",
     # 2: utterances, phrases, adapters and logs on the disk, and where speech comes from
     "adapter bias bias_file checkpoints config corrections ctranslate2_format ctranslate2_whisper"
-    " hypotheses importers links manifest retrieval sources splits spoken_calls strategies telling"
+    " distractors hypotheses importers links manifest retrieval sources splits spoken_calls strategies telling"
     " train_job voices weight_cache whisper_tokenizer phrase_tree",
     # 3: batches, models, scores
     "agreement boosting bootstrap dataset inspection model own_data score score_records terms"
     " text_checks weights entities measures",
     # 4: training, decoding, reports
-    "decode doctor evaluate pick pseudo report selection synth teacher train tuning views",
+    "decode doctor evaluate pick pseudo report selection synth teacher train"
+    " transcription trials tuning views",
     # 5: the whole flow
-    "recipe",
+    "recipe tune_bias",
     # 6: the command line
     "__main__ cli prepare_script",
 )
