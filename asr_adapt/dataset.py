@@ -26,7 +26,7 @@ from asr_adapt.bias import (
 )
 from asr_adapt.distractors import sound_alikes
 from asr_adapt.errors import DataError
-from asr_adapt.links import draw_link
+from asr_adapt.links import draw_link, received
 from asr_adapt.model import MAX_DECODER_TOKENS, SpeechModel, mel_features, prompted_start
 from asr_adapt.records import Utterance
 from asr_adapt.settings import Augmentation, PromptMix, PromptSettings, ReplaySettings
@@ -237,7 +237,7 @@ def through_channel(
     seed = int(rng.integers(2**31))
     cnr_db = (augmentation.cnr_db_low, augmentation.cnr_db_high)
     link = draw_link(augmentation.channel, rng, cnr_db)
-    return link.send(torch.from_numpy(sound), seed).numpy()[: len(sound)]
+    return received(link, sound, seed)[: len(sound)]
 
 
 def mask_spectrum(

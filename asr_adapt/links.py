@@ -50,6 +50,12 @@ class Link:
     send: Send
 
 
+def received(link: Link, sound: np.ndarray, seed: int) -> np.ndarray:
+    """Return float32 speech at 16 kHz as it comes out of a link; it may be longer by a tail."""
+    heard: np.ndarray = link.send(torch.from_numpy(sound), seed).numpy()
+    return heard
+
+
 def draw_link(channel: str, rng: np.random.Generator, cnr_db: tuple[float, float]) -> Link:
     """Draw a link of a channel.
 

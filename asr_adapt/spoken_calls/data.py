@@ -305,25 +305,22 @@ def send_over_radio(
         progress: told how many are done, of how many.
     """
     # Not at the top: the processes that speak import this file, and have no use for torch.
-    import torch
-
-    from asr_adapt.links import draw_link
+    from asr_adapt.links import draw_link, received
 
     seed, version = source
-    received = []
+    arrived = []
     for done, row in enumerate(rows, start=1):
         name = _digest(row.utterance_id, row.audio_path.name, seed, version)
         path = out_dir / "audio" / f"{name}.flac"
         rng = np.random.default_rng((seed, 20, zlib.crc32(row.utterance_id.encode())))
         link = draw_link(radio.channel, rng, radio.cnr_db)
         if not path.exists():
-            speech = torch.from_numpy(load_audio(row.audio_path))
-            write_flac(path, link.send(speech, int(rng.integers(2**31))).numpy())
+            write_flac(path, received(link, load_audio(row.audio_path), int(rng.integers(2**31))))
         tags = {**row.tags, **link.tags}
         duration_s = probe_audio(path).duration_s
-        received.append(replace(row, audio_path=path, duration_s=duration_s, tags=tags))
+        arrived.append(replace(row, audio_path=path, duration_s=duration_s, tags=tags))
         progress(done, len(rows))
-    return received
+    return arrived
 
 
 def tidy(out_dir: Path, wanted: Iterable[Path]) -> None:
