@@ -24,8 +24,8 @@ FLOORS = (
     " spoken_words stopping text transcripts voice_activity window",
     # 2: utterances, phrases, adapters and logs on the disk, and where speech comes from
     "adapter bias bias_file checkpoints config corrections ctranslate2_format ctranslate2_whisper"
-    " distractors hypotheses importers links manifest retrieval sources splits spoken_calls strategies"
-    " telling train_job voices weight_cache whisper_tokenizer phrase_tree",
+    " distractors hypotheses importers links manifest phrase_tree retrieval sources splits"
+    " spoken_calls strategies telling train_job voices weight_cache whisper_tokenizer",
     # 3: batches, models, scores
     "agreement boosting bootstrap dataset inspection model own_data score score_records terms"
     " text_checks weights entities measures",
