@@ -22,6 +22,7 @@ from asr_adapt.cli.pseudo import pseudo
 from asr_adapt.cli.recipes import run_command
 from asr_adapt.cli.reports import report, score
 from asr_adapt.cli.synth import synth
+from asr_adapt.cli.transcribe import transcribe_command
 from asr_adapt.errors import AsrAdaptError
 
 
@@ -56,7 +57,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(eval_command, finetune, report, score, run_command, data, doctor),
+    *(eval_command, finetune, report, score, run_command, data, doctor, transcribe_command),
     *(pseudo, synth, pick),
 )
 

@@ -1,0 +1,96 @@
+"""``asr-adapt transcribe``: recordings of any length to text with times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from asr_adapt.cli.common import EXIT_CODES, working
+from asr_adapt.cli.options import PATH, prompt_options
+
+
+@click.command("transcribe", epilog=EXIT_CODES)
+@click.argument("audio", type=PATH, nargs=-1, required=True)
+@click.option("--model", required=True, help="Base model: short name, hub id or folder.")
+@click.option("--adapter", type=PATH, help="Folder that finetune wrote.")
+@click.option("--bias", type=PATH, help="File with phrases that may be said, one a line.")
+@click.option(
+    "--bias-settings",
+    type=PATH,
+    help="bias.toml of tune-bias: how phrases are told, and with how many beams.",
+)
+@click.option("--out", type=PATH, required=True, help="Folder for the transcripts.")
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(["txt", "srt", "vtt", "json"]),
+    multiple=True,
+    default=["srt"],
+    show_default=True,
+    help="What to write; may be given several times.",
+)
+@click.option("--language", default="en", show_default=True, help="ISO 639-1 code of the speech.")
+@click.option(
+    "--speech-threshold",
+    default=0.5,
+    show_default=True,
+    help="Probability from which a sound is speech, 0 to 1; lower finds fainter voices.",
+)
+@click.option("--beam-size", default=1, show_default=True, help="Beams; 1 is greedy.")
+@click.option("--batch-size", default=8, show_default=True, help="Stretches decoded together.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--quiet", is_flag=True, help="No progress, only results and errors.")
+@prompt_options
+def transcribe_command(
+    audio: tuple[Path, ...],
+    model: str,
+    adapter: Path | None,
+    bias: Path | None,
+    bias_settings: Path | None,
+    out: Path,
+    formats: tuple[str, ...],
+    language: str,
+    speech_threshold: float,
+    beam_size: int,
+    batch_size: int,
+    device: str,
+    quiet: bool,
+    prompt_template: str,
+    prompt_budget: int,
+) -> None:
+    """Write down what is said in each AUDIO file, with times.
+
+    Speech is found in recordings of any length and decoded in stretches of at most 28 s. Stopped
+    work goes on when the same command is given again.
+
+    \b
+    asr-adapt transcribe watch.wav --model whisper-tiny.en --adapter adapters/calls --out texts
+    """
+    with working(quiet) as (stop, display):
+        from asr_adapt.bias import read_bias_list
+        from asr_adapt.bias_file import read_bias_file
+        from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
+        from asr_adapt.transcription import TranscriptionJob, transcribe
+        from asr_adapt.voice_activity import VoiceSettings
+        from asr_adapt.weights import resolve_weights
+
+        telling = BiasSettings()
+        if bias_settings:
+            told = read_bias_file(bias_settings)
+            telling, beam_size = told.bias, told.beam_size
+        job = TranscriptionJob(
+            weights=resolve_weights(model),
+            adapter=adapter,
+            bias_list=read_bias_list(bias) if bias else None,
+            bias=telling,
+            prompts=PromptSettings(prompt_template, prompt_budget),
+            decode=DecodeSettings(batch_size, beam_size),
+            voice=VoiceSettings(threshold=speech_threshold),
+            language=language,
+            device=device,
+            formats=formats,
+        )
+        written = transcribe(audio, job, out, stop=stop, progress_for=display.start)
+    for path in written:
+        click.echo(str(path))

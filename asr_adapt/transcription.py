@@ -1,0 +1,320 @@
+"""Recordings of any length to text with times: find the speech, decode it, write it down.
+
+::
+
+    OUT/<recording>.srt|vtt|txt|json    the transcripts
+    OUT/transcribe.json                 what they were made with; other settings need another OUT
+    OUT/hypotheses.jsonl                every decoded stretch, appended while decoding
+
+Stopped work goes on when the same command is given again: recordings that are written are passed
+over, stretches in the log are not decoded twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from asr_adapt.adapter import check_base, read_card
+from asr_adapt.audio import probe_audio
+from asr_adapt.decode import decode_arms
+from asr_adapt.errors import DataError, UsageError
+from asr_adapt.evaluate import EvaluationJob, TestSet, arm_plan, list_record
+from asr_adapt.files import file_sha256, write_whole
+from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
+from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
+from asr_adapt.records import BiasList, Hypothesis, Utterance
+from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
+from asr_adapt.stopping import StopRequest
+from asr_adapt.transcripts import RENDERERS, Heard, Transcript, write_transcript
+from asr_adapt.voice_activity import VoiceSettings, find_speech
+from asr_adapt.weights import ResolvedWeights
+
+GROUP_S = 1800.0
+"""Recordings are listened to and decoded in groups of about so many seconds, so that short ones
+share batches and long ones are written as soon as they are done."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionJob:
+    """How recordings are transcribed.
+
+    Attributes:
+        weights: the base model.
+        adapter: an adapter folder, or None.
+        bias_list: phrases that may be said in every recording, or None.
+        bias: how the phrases are told.
+        prompts: how phrases become a prompt where no adapter says so.
+        decode: decoding settings.
+        voice: how speech is found.
+        language: ISO 639-1 code of the speech.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        formats: of ``txt``, ``srt``, ``vtt``, ``json``.
+    """
+
+    weights: ResolvedWeights
+    adapter: Path | None = None
+    bias_list: BiasList | None = None
+    bias: BiasSettings = field(default_factory=BiasSettings)
+    prompts: PromptSettings = field(default_factory=PromptSettings)
+    decode: DecodeSettings = field(default_factory=DecodeSettings)
+    voice: VoiceSettings = field(default_factory=VoiceSettings)
+    language: str = "en"
+    device: str = "auto"
+    formats: Sequence[str] = ("srt",)
+
+    def __post_init__(self) -> None:
+        for name in self.formats:
+            if name not in RENDERERS:
+                raise UsageError(f"format '{name}' is unknown; use one of {', '.join(RENDERERS)}")
+
+    @property
+    def arm(self) -> str:
+        """The arm that decodes, as in evaluation."""
+        return ("lora" if self.adapter else "base") + ("+bias" if self.bias_list else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A sound file to transcribe; ``name`` is that of its transcripts."""
+
+    name: str
+    path: Path
+    duration_s: float
+
+
+def transcribe(
+    audio: Sequence[Path],
+    job: TranscriptionJob,
+    out_dir: Path,
+    *,
+    stop: StopRequest,
+    progress_for: Callable[[str], Progress],
+) -> list[Path]:
+    """Transcribe recordings into ``out_dir``, as far as they are not written yet.
+
+    Args:
+        audio: sound files of any length.
+        job: model, phrases, settings and formats.
+        out_dir: is made; may hold transcripts made with the same settings.
+        stop: checked between batches and recordings.
+        progress_for: starts a progress line with a title.
+
+    Returns:
+        Every transcript asked for, in the order of ``audio``.
+
+    Raises:
+        AudioError: a file is no sound; said before anything is decoded.
+        DataError: stretches of a recording could not be decoded.
+        UsageError: two recordings of one name, or ``out_dir`` was made with other settings.
+        Stopped: a signal came; the same call goes on.
+    """
+    recordings = open_recordings(audio)
+    made_with = open_folder(out_dir, job, recordings)
+    waiting = [r for r in recordings if not is_written(r, out_dir, job.formats)]
+    if waiting:
+        model = load_base(job.weights, pick_device(job.device))
+        model = with_adapter(model, job.adapter) if job.adapter else model
+        for group in groups(waiting):
+            transcribe_group(group, model, job, out_dir, made_with, stop, progress_for)
+    return [out_dir / f"{r.name}.{name}" for r in recordings for name in job.formats]
+
+
+def open_recordings(audio: Sequence[Path]) -> list[Recording]:
+    """Read the header of every sound file.
+
+    Raises:
+        AudioError: a file is no sound.
+        UsageError: two files would have the same transcript.
+    """
+    recordings: dict[str, Recording] = {}
+    for path in audio:
+        name = path.stem
+        if name in recordings:
+            raise UsageError(
+                f"{path}: its transcript would be that of {recordings[name].path}; "
+                "use two calls with different --out"
+            )
+        recordings[name] = Recording(name, path, probe_audio(path).duration_s)
+    return list(recordings.values())
+
+
+def open_folder(
+    out_dir: Path, job: TranscriptionJob, recordings: Sequence[Recording]
+) -> dict[str, Any]:
+    """Create the folder, or check that what is in it was made with the same settings and sounds.
+
+    Returns:
+        What transcripts are made with, as JSON.
+
+    Raises:
+        UsageError: the settings or a recording have changed.
+    """
+    made_with = settings_record(job)
+    path = out_dir / "transcribe.json"
+    sounds: dict[str, str] = {}
+    if path.exists():
+        before = read_record(path)
+        sounds = before["recordings"]
+        if before["made_with"] != made_with:
+            differing = [k for k in made_with if before["made_with"].get(k) != made_with[k]]
+            raise UsageError(
+                f"{out_dir}: holds transcripts made with another {', '.join(differing)}; "
+                "use another --out"
+            )
+    for recording in recordings:
+        digest = file_sha256(recording.path)
+        if sounds.setdefault(recording.name, digest) != digest:
+            reason = f"another recording '{recording.name}' was transcribed there"
+            raise UsageError(f"{out_dir}: {reason}; use another --out")
+    out_dir.mkdir(parents=True, exist_ok=True)
+    record = {"kind": "asr-adapt transcripts", "made_with": made_with, "recordings": sounds}
+    write_whole(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    return made_with
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read the record of a folder of transcripts.
+
+    Raises:
+        UsageError: it is none of ours.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(record["made_with"], dict) and isinstance(record["recordings"], dict):
+            return dict(record)
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise UsageError(f"{path}: is no record of transcripts; use another --out")
+
+
+def settings_record(job: TranscriptionJob) -> dict[str, Any]:
+    """Return everything that decides what a transcript says, as JSON.
+
+    Raises:
+        UsageError: the adapter was trained on another base.
+    """
+    adapter = None
+    if job.adapter:
+        card = read_card(job.adapter)
+        check_base(job.adapter, card, job.weights.name, job.weights.sha256)
+        adapter = {"sha256": card.weights_sha256, "strength": card.strength}
+    record = {
+        "model": {"name": job.weights.name, "sha256": job.weights.sha256},
+        "adapter": adapter,
+        "bias": {"list": list_record(job.bias_list), **asdict(job.bias)} if job.bias_list else None,
+        "prompts": asdict(job.prompts) if job.bias_list else None,
+        "decode": asdict(job.decode),
+        "voice": asdict(job.voice),
+        "language": job.language,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(record))
+    return plain
+
+
+def is_written(recording: Recording, out_dir: Path, formats: Sequence[str]) -> bool:
+    """Say whether a recording has all its transcripts."""
+    return all((out_dir / f"{recording.name}.{name}").is_file() for name in formats)
+
+
+def groups(recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
+    """Yield recordings in groups of about ``GROUP_S``; a longer one is a group of its own."""
+    group: list[Recording] = []
+    for recording in recordings:
+        if group and sum(r.duration_s for r in group) + recording.duration_s > GROUP_S:
+            yield group
+            group = []
+        group.append(recording)
+    if group:
+        yield group
+
+
+def transcribe_group(
+    group: Sequence[Recording],
+    model: SpeechModel,
+    job: TranscriptionJob,
+    out_dir: Path,
+    made_with: Mapping[str, object],
+    stop: StopRequest,
+    progress_for: Callable[[str], Progress],
+) -> None:
+    """Find the speech of some recordings, decode it and write their transcripts."""
+    stretches: dict[str, list[Utterance]] = {}
+    for recording in group:
+        stop.check()
+        progress = progress_for(f"{recording.path.name}: finding speech (s)")
+        stretches[recording.name] = speech_of(recording, job, progress)
+    spoken = [u for rows in stretches.values() for u in rows]
+    title = group[0].path.name if len(group) == 1 else f"{len(group)} recordings"
+    found = decode_speech(spoken, model, job, out_dir, stop, progress_for(f"{title}: decoding"))
+    failed: list[Hypothesis] = []
+    for recording in group:
+        rows = [(u, found[u.utterance_id]) for u in stretches[recording.name]]
+        failed += [row for _, row in rows if row.error]
+        heard = [heard_in(u, row) for u, row in rows]
+        audio = recording.path.name
+        transcript = Transcript(recording.name, audio, recording.duration_s, heard, made_with)
+        write_transcript(transcript, out_dir, job.formats)
+    if failed:
+        raise DataError(f"{len(failed)} stretches cannot be decoded, the first: {failed[0].error}")
+
+
+def speech_of(recording: Recording, job: TranscriptionJob, progress: Progress) -> list[Utterance]:
+    """Return the speech of a recording as utterances, named by their start in milliseconds."""
+    return [
+        Utterance(
+            utterance_id=f"{recording.name}-{round(span.start_s * 1000):08d}",
+            audio_path=recording.path,
+            start_s=span.start_s,
+            duration_s=span.end_s - span.start_s,
+            language=job.language,
+            recording_id=recording.name,
+        )
+        for span in find_speech(recording.path, job.voice, progress)
+    ]
+
+
+def decode_speech(
+    spoken: Sequence[Utterance],
+    model: SpeechModel,
+    job: TranscriptionJob,
+    out_dir: Path,
+    stop: StopRequest,
+    progress: Progress,
+) -> dict[str, Hypothesis]:
+    """Decode stretches that the log lacks; return all by id."""
+    log = HypothesisLog(out_dir / "hypotheses.jsonl")
+    prompts = job.prompts
+    if job.adapter:
+        card = read_card(job.adapter)
+        prompts = PromptSettings(card.prompt_template, card.prompt_budget_tokens)
+    calls = TestSet("recordings", "domain", "recordings", spoken)
+    telling = EvaluationJob(
+        sets=[calls],
+        weights=job.weights,
+        adapter=job.adapter,
+        bias_list=job.bias_list,
+        prompts=prompts,
+        decode=job.decode,
+        normaliser="spoken-en",
+        device=job.device,
+        seed=1,
+        bias=job.bias,
+    )
+    if spoken:
+        plan = arm_plan(job.arm, calls, spoken, model, telling, prompts)
+        decode_arms(model, spoken, [plan], job.decode, log, stop, progress)
+    rows = read_hypotheses(log.path) if log.path.exists() else []
+    return {row.utterance_id: row for row in rows if row.arm == job.arm}
+
+
+def heard_in(utterance: Utterance, row: Hypothesis) -> Heard:
+    """Return what an utterance's hypothesis says, with its times."""
+    start_s = round(utterance.start_s, 3)
+    end_s = round(utterance.start_s + utterance.duration_s, 3)
+    return Heard(start_s, end_s, row.text, row.avg_logprob, row.flags, row.error)
