@@ -42,19 +42,19 @@ class Measured:
 
     Attributes:
         wer: word error rate, a fraction.
-        unbiased_wer: errors on words outside the phrases known, per such word.
+        decode_s: seconds of decoding dev, a first pass included, the encoder not.
+        unbiased_wer: errors on words outside the phrases known, per such word; None without any.
         biased_wer: errors on the phrases, per word of theirs; None if none was said.
-        phrases_told: phrases in the prompts, a mean over utterances.
-        phrases_dropped: phrases that did not fit into them, likewise.
-        decode_s: seconds of decoding dev, without the encoder.
+        phrases_told: phrases told in one way or the other, a mean over utterances.
+        phrases_dropped: phrases that did not fit into the prompts, likewise.
     """
 
     wer: float
-    unbiased_wer: float
     decode_s: float
+    unbiased_wer: float | None = None
+    biased_wer: float | None = None
     phrases_told: float = 0.0
     phrases_dropped: float = 0.0
-    biased_wer: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,12 @@ class BiasFile:
     finished: bool = True
 
     def __post_init__(self) -> None:
-        BiasChoice(self.bias, self.beam_size)  # refuses what cannot be searched with
+        _ = self.choice  # refuses what cannot be searched with
+
+    @property
+    def choice(self) -> BiasChoice:
+        """What to use."""
+        return BiasChoice(self.bias, self.beam_size)
 
 
 def read_bias_file(path: Path) -> BiasFile:

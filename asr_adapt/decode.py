@@ -53,11 +53,19 @@ class ArmPlan:
         name: as in the hypotheses.
         prompts: what is told about each utterance, by id; None for an arm without prompts.
         boost: phrases that are boosted; None for an arm without.
+        listen: makes the plan for some utterances of what a first pass heard of each, in the same
+            order; None for an arm whose plan stands. The first pass is told nothing.
     """
 
     name: str
     prompts: Mapping[str, Prompt] | None = None
     boost: BoostPlan | None = None
+    listen: Callable[[Sequence[Utterance], Sequence[str]], ArmPlan] | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether the arm is told nothing."""
+        return self.prompts is None and self.boost is None and self.listen is None
 
     def prompt(self, utterance_id: str) -> Prompt:
         """Return the prompt for an utterance."""
@@ -71,6 +79,14 @@ class Decoded:
     text: str
     avg_logprob: float | None
     capped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedPass:
+    """What one pass made of some utterances, and how long it took, the encoder left out."""
+
+    decoded: Sequence[Decoded]
+    seconds: float
 
 
 def token_cap(duration_s: float) -> int:
@@ -126,23 +142,45 @@ def decode_batch(
     sounds = [loaded[u.utterance_id] for u in usable]
     hidden = encode_sounds(model, sounds, model.window.frames(bucket_s))
     encode_s = time.perf_counter() - started
+    plain: DecodedPass | None = None
     for arm in arms:
-        started = time.perf_counter()
-        prompts = [arm.prompt(u.utterance_id) for u in usable]
-        decoded = generate(
-            model,
-            hidden,
-            [prompted_start(model, p.token_ids, usable[0].language) for p in prompts],
-            token_cap(bucket_s),
-            settings.beam_size,
-            arm.boost.rows([u.utterance_id for u in usable]) if arm.boost else None,
-        )
-        share_s = (encode_s + time.perf_counter() - started) / len(usable)
+        plan, first_s = arm, 0.0
+        if arm.listen:
+            # Whoever decodes with this arm alone needs the first pass: its time is the arm's too.
+            plain = plain or decode_pass(model, usable, hidden, ArmPlan(arm.name), settings)
+            started = time.perf_counter()
+            plan = arm.listen(usable, [one.text for one in plain.decoded])
+            first_s = plain.seconds + time.perf_counter() - started
+        done = decode_pass(model, usable, hidden, plan, settings)
+        plain = done if arm.plain else plain
+        share_s = (encode_s + first_s + done.seconds) / len(usable)
         rows = [
-            hypothesis(u, arm.name, p, d, share_s)
-            for u, p, d in zip(usable, prompts, decoded, strict=True)
+            hypothesis(u, arm.name, plan.prompt(u.utterance_id), d, share_s)
+            for u, d in zip(usable, done.decoded, strict=True)
         ]
         log.append([*rows, *failed_rows(failed, arm.name)])
+
+
+def decode_pass(
+    model: SpeechModel,
+    utterances: Sequence[Utterance],
+    hidden: torch.Tensor,
+    plan: ArmPlan,
+    settings: DecodeSettings,
+) -> DecodedPass:
+    """Decode the encoder outputs (B, F, width) of utterances of one length bucket once."""
+    started = time.perf_counter()
+    ids = [u.utterance_id for u in utterances]
+    language = utterances[0].language
+    decoded = generate(
+        model,
+        hidden,
+        [prompted_start(model, plan.prompt(uid).token_ids, language) for uid in ids],
+        token_cap(float(length_bucket(utterances[0].duration_s))),
+        settings.beam_size,
+        plan.boost.rows(ids) if plan.boost else None,
+    )
+    return DecodedPass(decoded, time.perf_counter() - started)
 
 
 def phrase_boost(

@@ -76,6 +76,7 @@ class EvaluationJob:
         device: ``auto``, ``cpu`` or ``cuda``.
         seed: of the intervals.
         bias: how arms with ``+bias`` are told their phrases.
+        examples: transcripts of training data, which the prompt strategy ``few-shot`` shows.
         command: how the run was started.
         leak_check: what the leak check said.
         excluded: rows that could not be used, each with ``id`` and ``reason``.
@@ -92,6 +93,7 @@ class EvaluationJob:
     seed: int
     arms: Sequence[str] = ARMS
     bias: BiasSettings = field(default_factory=BiasSettings)
+    examples: BiasList | None = None
     command: Sequence[str] = ()
     leak_check: str = ""
     excluded: Sequence[dict[str, str]] = ()
@@ -111,8 +113,8 @@ def evaluate(
         UsageError: ``run_dir`` holds another run, or this one and ``resume`` is not set.
         Stopped: a signal came; ``resume`` goes on.
     """
-    if job.bias.mode == "retrieve":
-        raise UsageError("bias mode retrieve: not in evaluation yet; use prompt, boost or both")
+    if job.bias.strategy == "few-shot" and job.examples is None:
+        raise UsageError("bias strategy few-shot: needs transcripts to show; give --examples")
     card = read_card(job.adapter) if job.adapter else None
     prompts = job.prompts
     if card and job.adapter:
@@ -179,15 +181,23 @@ def arm_plan(
     listed = told_list(test, job.bias_list)
     shared = listed.phrases if listed else ()
     normaliser = get_normaliser(job.normaliser)
-    teller = Teller(shared, job.bias, prompts, model.tokenize, normaliser)
-    told = tell_all(pieces, teller, {})
-    common = teller.shared if job.bias.mode in ("boost", "both") else ()
-    boosted = {uid: each.boosted for uid, each in told.items()}
-    return ArmPlan(
-        arm,
-        prompts={uid: each.prompt for uid, each in told.items()},
-        boost=phrase_boost(model, common, boosted, job.bias.boost),
-    )
+    transcripts = job.examples.phrases if job.examples else ()
+    teller = Teller(shared, job.bias, prompts, model.tokenize, normaliser, transcripts)
+
+    def plan(utterances: Sequence[Utterance], heard: Sequence[str]) -> ArmPlan:
+        ids = [u.utterance_id for u in utterances]
+        told = tell_all(utterances, teller, dict(zip(ids, heard, strict=True)))
+        common = teller.shared if job.bias.mode in ("boost", "both") else ()
+        boosted = {uid: each.boosted for uid, each in told.items()}
+        return ArmPlan(
+            arm,
+            prompts={uid: each.prompt for uid, each in told.items()},
+            boost=phrase_boost(model, common, boosted, job.bias.boost),
+        )
+
+    if teller.listens:
+        return ArmPlan(arm, listen=plan)
+    return plan(pieces, [""] * len(pieces))
 
 
 def join_pieces(pieces: Sequence[Utterance], rows: Sequence[Hypothesis]) -> list[Hypothesis]:
@@ -312,6 +322,7 @@ def run_record(
             "prompt_template": prompts.template,
             "prompt_budget_tokens": prompts.budget_tokens,
             "bias_list": list_record(job.bias_list) if job.bias_list else None,
+            **({"examples": list_record(job.examples)} if job.examples else {}),
         },
         "normaliser": job.normaliser,
         "training_curve": [dict(row) for row in card.training_curve] if card else [],

@@ -32,7 +32,11 @@ class Told:
 
 
 class Teller:
-    """Makes what utterances are told, for one list and one way of telling."""
+    """Makes what utterances are told, for one list and one way of telling.
+
+    Attributes:
+        listens: whether it needs to know what a first pass heard.
+    """
 
     def __init__(
         self,
@@ -59,8 +63,9 @@ class Teller:
         self.tokenize = tokenize
         self.normalise = normalise
         self.transcripts = tuple(transcripts)
-        listens = bias.mode == "retrieve"
-        self.index = build_index(self.shared, normalise) if listens else None
+        retrieves = bias.mode == "retrieve"
+        self.index = build_index(self.shared, normalise) if retrieves else None
+        self.listens = retrieves or (bias.strategy == "few-shot" and bias.prompts)
         self.strategy = get_strategy(bias.strategy)
         self.written: dict[Known, Prompt] = {}
 

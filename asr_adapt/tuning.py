@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from asr_adapt.bias_file import BiasChoice, BiasFile, Measured, Trial, TuningRecord
-from asr_adapt.settings import BIAS_MODES, PHRASE_ORDERS, BiasSettings, BoostSettings
+from asr_adapt.settings import (
+    BIAS_MODES,
+    PHRASE_ORDERS,
+    PROMPT_STRATEGIES,
+    BiasSettings,
+    BoostSettings,
+)
 
 BOUND = 0.003
 """How much the WER of words outside the list may rise: 0.3 points, as a user would not notice."""
@@ -46,7 +52,7 @@ class Space:
     """
 
     modes: Sequence[str] = BIAS_MODES
-    strategies: Sequence[str] = ("glossary", "sentence", "per-utterance")
+    strategies: Sequence[str] = PROMPT_STRATEGIES
     orders: Sequence[str] = PHRASE_ORDERS
     bonuses: Sequence[float] = BONUSES
     candidates: Sequence[int] = CANDIDATES
@@ -77,6 +83,11 @@ class Space:
 
     def _prompts(self, choice: BiasChoice, told: Sequence[BiasSettings]) -> list[BiasChoice]:
         return [with_bias(choice, bias) for bias in told] if choice.bias.prompts else []
+
+
+def strategies_to_try(examples: bool) -> tuple[str, ...]:
+    """Return the prompt strategies that make sense, by whether there are transcripts to show."""
+    return tuple(name for name in PROMPT_STRATEGIES if examples or name != "few-shot")
 
 
 def with_bias(choice: BiasChoice, bias: BiasSettings) -> BiasChoice:
@@ -113,8 +124,7 @@ def search(space: Space, record: TuningRecord, measure: Measure, keep: Keep) -> 
     def try_out(choice: BiasChoice) -> Trial:
         if choice not in trials:
             measured = measure(choice)
-            allowed = measured.unbiased_wer <= untold.unbiased_wer + record.bound + 1e-9
-            trials[choice] = Trial(choice, measured, allowed)
+            trials[choice] = Trial(choice, measured, within(measured, untold, record.bound))
             keep(state(better(trials.values()).choice, finished=False))
         return trials[choice]
 
@@ -128,11 +138,18 @@ def search(space: Space, record: TuningRecord, measure: Measure, keep: Keep) -> 
     return state(best.choice, finished=True)
 
 
+def within(measured: Measured, untold: Measured, bound: float) -> bool:
+    """Return whether words outside the list, if any, suffer no more than the bound."""
+    if measured.unbiased_wer is None or untold.unbiased_wer is None:
+        return True
+    return measured.unbiased_wer <= untold.unbiased_wer + bound + 1e-9  # rates are quotients
+
+
 def better(trials: Iterable[Trial]) -> Trial:
     """Return the best of some trials: allowed, then lowest WER; of equals the first."""
 
     def rank(trial: Trial) -> tuple[bool, float]:
         seen = trial.measured
-        return not trial.allowed, seen.wer if trial.allowed else seen.unbiased_wer
+        return not trial.allowed, seen.wer if trial.allowed else seen.unbiased_wer or 0.0
 
     return min(trials, key=rank)

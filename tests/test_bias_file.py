@@ -37,7 +37,7 @@ SETTINGS = st.builds(
     candidates=st.integers(1, 99),
 )
 CHOICES = st.builds(BiasChoice, SETTINGS, st.integers(1, 9))
-MEASURED = st.builds(Measured, RATE, RATE, RATE, RATE, RATE, st.none() | RATE)
+MEASURED = st.builds(Measured, RATE, RATE, st.none() | RATE, st.none() | RATE, RATE, RATE)
 RECORDS = st.builds(
     TuningRecord, TEXT, TEXT, TEXT, TEXT, TEXT, st.integers(0), TEXT, TEXT, TEXT, RATE, TEXT,
     st.integers(1, 223), st.integers(0),

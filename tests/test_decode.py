@@ -275,6 +275,29 @@ def test_a_stop_leaves_whole_batches(toy: Path, trained: SpeechModel, tmp_path: 
     assert len(read_hypotheses(log.path)) == seen[0] <= 4
 
 
+def test_an_arm_that_listens_is_told_by_what_the_plain_one_heard(
+    toy: Path, trained: SpeechModel, tmp_path: Path
+) -> None:
+    utterances = toy_rows(toy, "test")
+    overheard: dict[str, str] = {}
+
+    def listen(batch: Sequence[Utterance], heard: Sequence[str]) -> ArmPlan:
+        ids = [u.utterance_id for u in batch]
+        overheard.update(zip(ids, heard, strict=True))
+        return ArmPlan("base+bias", {u: told(trained, h) for u, h in zip(ids, heard, strict=True)})
+
+    arms = [ArmPlan("base"), ArmPlan("base+bias", listen=listen)]
+    rows = run_arms(trained, utterances, arms, tmp_path / "both.jsonl")
+    assert any(overheard.values())
+    for u in utterances:
+        plain, listened = rows[u.utterance_id, "base"], rows[u.utterance_id, "base+bias"]
+        assert overheard[u.utterance_id] == plain.text
+        assert (listened.prompt or "").strip(".") == plain.text
+        assert listened.decode_s > plain.decode_s  # the first pass is paid for, too
+    alone = run_arms(trained, utterances, arms[1:], tmp_path / "alone.jsonl")
+    assert texts(alone) == {key: row.text for key, row in rows.items() if key[1] == "base+bias"}
+
+
 def test_a_sound_that_cannot_be_used_fails_alone(
     toy: Path, trained: SpeechModel, tmp_path: Path
 ) -> None:

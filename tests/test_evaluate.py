@@ -19,7 +19,7 @@ from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate
 from asr_adapt.hypotheses import read_hypotheses
 from asr_adapt.manifest import read_manifest
 from asr_adapt.records import ARMS, BiasList, Hypothesis, Utterance
-from asr_adapt.settings import DecodeSettings, PromptSettings
+from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
 from tests.toys import toy_job, toy_rows, toy_weights, train_toy
 
@@ -113,6 +113,29 @@ def test_context_of_an_utterance_comes_before_the_list(toy: Path, tmp_path: Path
     rows = [replace(u, context=("keel",)) for u in toy_rows(toy, "test")[:2]]
     run(replace(job_for(toy, rows), bias_list=SHIPS, arms=("base+bias",)), tmp_path)
     assert {row.prompt for row in rows_of(tmp_path)} == {"keel, tug, mast."}
+
+
+def test_retrieval_tells_no_more_than_its_candidates(toy: Path, tmp_path: Path) -> None:
+    """The toy hears nothing: of a list longer than the limit, nothing could have been said."""
+    rows = without_context(toy_rows(toy, "test")[:4])
+    job = replace(job_for(toy, rows), bias_list=SHIPS)
+    for candidates, expected in ((1, {None}), (2, {"mast, tug."})):
+        out = tmp_path / str(candidates)
+        run(replace(job, bias=BiasSettings("retrieve", candidates=candidates)), out)
+        assert {row.prompt for row in rows_of(out) if row.arm == "base+bias"} == expected
+    with pytest.raises(UsageError, match="'decode'"):
+        run(job, tmp_path / "1", resume=True)
+
+
+def test_examples_are_needed_where_they_are_shown(toy: Path, tmp_path: Path) -> None:
+    rows = without_context(toy_rows(toy, "test")[:2])
+    job = replace(job_for(toy, rows), bias_list=SHIPS, bias=BiasSettings(strategy="few-shot"))
+    with pytest.raises(UsageError, match="--examples"):
+        run(job, tmp_path / "without")
+    shown = BiasList("examples", ("the tug is at the mast",), "test")
+    run(replace(job, examples=shown), tmp_path / "with")
+    prompts = {row.prompt for row in rows_of(tmp_path / "with") if row.arm == "base+bias"}
+    assert prompts == {"the tug is at the mast tug, mast."}
 
 
 def test_the_run_directory_holds_what_was_decoded(toy: Path, adapter: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from asr_adapt.cli.recipes import run_command
 from asr_adapt.cli.reports import report, score
 from asr_adapt.cli.synth import synth
 from asr_adapt.cli.transcribe import transcribe_command
+from asr_adapt.cli.tune_bias import tune_bias_command
 from asr_adapt.errors import AsrAdaptError
 
 
@@ -58,7 +59,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(eval_command, finetune, report, score, run_command, data, doctor, transcribe_command),
-    *(pseudo, synth, pick),
+    *(pseudo, synth, pick, tune_bias_command),
 )
 
 for command in COMMANDS:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from asr_adapt.cli.common import EXIT_CODES, command_line, show, working
 from asr_adapt.cli.options import (
@@ -44,6 +45,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="What a boosted phrase's first token is worth, in nats; later ones are worth more.",
 )
+@click.option(
+    "--bias-settings",
+    type=PATH,
+    help="bias.toml of tune-bias; instead of --bias-mode, --boost-bonus and --beam-size.",
+)
+@click.option(
+    "--examples",
+    type=PATH,
+    help="Text file with training transcripts, one a line, for prompts of strategy few-shot.",
+)
 @click.option("--out", type=PATH, required=True, help="Run directory to write.")
 @click.option(
     "--arms",
@@ -70,6 +81,8 @@ def eval_command(
     bias: Path | None,
     bias_mode: str,
     boost_bonus: float,
+    bias_settings: Path | None,
+    examples: Path | None,
     out: Path,
     arms: str,
     general: Path | None,
@@ -100,6 +113,7 @@ def eval_command(
     with working(quiet) as (stop, display):
         from asr_adapt.adapter import read_card
         from asr_adapt.bias import read_bias_list
+        from asr_adapt.bias_file import BiasChoice, read_bias_file
         from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate
         from asr_adapt.own_data import read_checked, refuse_leaks, select_for_test
         from asr_adapt.report.build import build_report
@@ -110,6 +124,10 @@ def eval_command(
         from asr_adapt.weights import resolve_weights
 
         get_normaliser(normaliser)
+        choice = BiasChoice(BiasSettings(bias_mode, BoostSettings(bonus=boost_bonus)), beam_size)
+        if bias_settings:
+            refuse_both("--bias-settings", "bias_mode", "boost_bonus", "beam_size")
+            choice = read_bias_file(bias_settings).choice
         checked = read_checked(data, rules, display)
         rows = select_for_test(checked, split, display.say)
         sets = [TestSet("test", "domain", data.name, rows)]
@@ -129,12 +147,13 @@ def eval_command(
             adapter=adapter,
             bias_list=read_bias_list(bias) if bias else None,
             prompts=PromptSettings(prompt_template, prompt_budget),
-            decode=DecodeSettings(batch_size, beam_size),
+            decode=DecodeSettings(batch_size, choice.beam_size),
             normaliser=normaliser,
             device=device,
             seed=seed,
             arms=parse_arms(arms),
-            bias=BiasSettings(bias_mode, BoostSettings(bonus=boost_bonus)),
+            bias=choice.bias,
+            examples=read_bias_list(examples) if examples else None,
             command=command_line(),
             leak_check=leak_check,
             excluded=checked.excluded,
@@ -143,6 +162,18 @@ def eval_command(
         report = build_report([out], out, seed=seed)
         write_exports(report, out, also)
     show(report, out)
+
+
+def refuse_both(option: str, *others: str) -> None:
+    """Refuse options that were typed beside one that stands for them.
+
+    Raises:
+        UsageError: one of ``others``, named as parameters, was typed.
+    """
+    context = click.get_current_context()
+    for name in others:
+        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            raise UsageError(f"--{name.replace('_', '-')}: {option} says that; leave one out")
 
 
 def parse_arms(text: str) -> tuple[str, ...]:

@@ -1,0 +1,184 @@
+"""``asr-adapt tune-bias``: search on dev for the best way to tell what is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from asr_adapt.cli.common import EXIT_CODES, working
+from asr_adapt.cli.options import (
+    PATH,
+    machine_options,
+    normaliser_option,
+    prompt_options,
+    reading_options,
+)
+from asr_adapt.errors import UsageError
+from asr_adapt.settings import BIAS_MODES
+
+if TYPE_CHECKING:
+    from asr_adapt.bias_file import BiasFile, Measured
+    from asr_adapt.own_data import ReadingRules
+
+
+@click.command("tune-bias", epilog=EXIT_CODES)
+@click.argument("data", type=PATH)
+@click.option("--model", required=True, help="Base model: short name, hub id or folder.")
+@click.option("--adapter", type=PATH, help="Folder that finetune wrote.")
+@click.option("--bias", type=PATH, help="File with phrases that may be said, one a line.")
+@click.option("--out", type=PATH, required=True, help="bias.toml to write.")
+@click.option(
+    "--examples",
+    type=PATH,
+    help="Text file with training transcripts, one a line; strategy few-shot is then tried too.",
+)
+@click.option("--split", default="dev", show_default=True, help="Rows to use if data has splits.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    help="Utterances decoded for each trial, drawn by seed.",
+)
+@click.option(
+    "--bound",
+    type=click.FloatRange(min=0),
+    default=0.3,
+    show_default=True,
+    help="How much the error rate of words outside the list may rise, in points of a per cent.",
+)
+@click.option(
+    "--modes",
+    metavar="LIST",
+    default=",".join(BIAS_MODES),
+    show_default=True,
+    help="Ways of telling to try.",
+)
+@click.option(
+    "--beams", metavar="LIST", default="1,5", show_default=True, help="Beam sizes to try."
+)
+@click.option("--batch-size", default=8, show_default=True, help="Utterances decoded together.")
+@click.option("--resume", is_flag=True, help="Go on with a search that was stopped.")
+@normaliser_option
+@prompt_options
+@reading_options
+@machine_options
+def tune_bias_command(
+    data: Path,
+    model: str,
+    adapter: Path | None,
+    bias: Path | None,
+    out: Path,
+    examples: Path | None,
+    split: str,
+    limit: int,
+    bound: float,
+    modes: str,
+    beams: str,
+    batch_size: int,
+    resume: bool,
+    normaliser: str,
+    prompt_template: str,
+    prompt_budget: int,
+    device: str,
+    seed: int,
+    quiet: bool,
+    rules: ReadingRules,
+) -> None:
+    """Search on dev speech for the best way to tell the recogniser what is known.
+
+    DATA is labelled speech of the kind you will decode, but never your test speech: rows marked
+    as test are not used. One setting after the other is changed, the best value kept: mode,
+    bonus, prompt strategy, order of phrases, beams. The result and every trial go into a file for
+    eval --bias-settings.
+
+    \b
+    asr-adapt tune-bias dev.csv --model whisper-base --bias ships.txt --out bias.toml
+    """
+    space_beams = parse_beams(beams)
+    space_modes = parse_modes(modes)
+    with working(quiet) as (stop, display):
+        from asr_adapt.bias import read_bias_list
+        from asr_adapt.own_data import read_checked, select_for_test
+        from asr_adapt.settings import PromptSettings
+        from asr_adapt.text import get_normaliser
+        from asr_adapt.tune_bias import TuningJob, tune_bias
+        from asr_adapt.tuning import Space, strategies_to_try
+        from asr_adapt.weights import resolve_weights
+
+        get_normaliser(normaliser)
+        if split == "test":
+            raise UsageError("--split test: test speech must not choose settings; use dev speech")
+        shown = read_bias_list(examples) if examples else None
+        job = TuningJob(
+            weights=resolve_weights(model),
+            adapter=adapter,
+            dev=select_for_test(read_checked(data, rules, display), split, display.say),
+            dev_name=data.name,
+            bias_list=read_bias_list(bias) if bias else None,
+            prompts=PromptSettings(prompt_template, prompt_budget),
+            normaliser=normaliser,
+            device=device,
+            seed=seed,
+            examples=shown,
+            limit=limit,
+            bound=bound / 100,
+            batch_size=batch_size,
+            space=Space(
+                modes=space_modes,
+                strategies=strategies_to_try(examples is not None),
+                beams=space_beams,
+            ),
+        )
+        found = tune_bias(job, out, resume=resume, stop=stop, display=display)
+    show_result(found, out)
+
+
+def parse_modes(text: str) -> tuple[str, ...]:
+    """Split a list of bias modes.
+
+    Raises:
+        UsageError: a mode that does not exist, or none.
+    """
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names or set(names) - set(BIAS_MODES):
+        raise UsageError(f"--modes {text!r}: name some of {', '.join(BIAS_MODES)}")
+    return names
+
+
+def parse_beams(text: str) -> tuple[int, ...]:
+    """Split a list of beam sizes.
+
+    Raises:
+        UsageError: one is no number of beams.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(f"--beams {text!r}: write numbers from 1 with commas between, such as 1,5")
+    return tuple(map(int, parts))
+
+
+def show_result(found: BiasFile, out: Path) -> None:
+    """Print what telling nothing, the default and the best choice came to."""
+    from asr_adapt.bias_file import BiasChoice
+    from asr_adapt.tune_bias import in_words
+
+    best = found.choice
+    measured = {trial.choice: trial.measured for trial in found.trial}
+    rows = [("told nothing", found.untold)]
+    rows += [(in_words(choice), measured.get(choice)) for choice in (BiasChoice(), best)]
+    click.echo("on dev: WER %, words outside the list %, seconds of decoding")
+    for name, came_to in dict(rows).items():
+        if came_to:
+            click.echo(f"  {line(came_to)}  {name}")
+    if found.untold and measured[best].wer >= found.untold.wer:
+        click.echo("telling nothing is as good on dev: decode without the list")
+    click.echo(f"settings and {len(found.trial)} trials: {out}")
+
+
+def line(measured: Measured) -> str:
+    """Return one result as a line of a table."""
+    outside = "     -" if measured.unbiased_wer is None else f"{100 * measured.unbiased_wer:6.1f}"
+    return f"{100 * measured.wer:6.1f} {outside} {measured.decode_s:7.1f}"

@@ -1,0 +1,148 @@
+"""tune-bias on toy speech: what it writes is what an unbroken search finds, and all of it."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from asr_adapt.bias_file import BiasChoice, read_bias_file
+from asr_adapt.errors import Stopped, UsageError
+from asr_adapt.progress import ProgressDisplay
+from asr_adapt.records import BiasList
+from asr_adapt.settings import BiasSettings, PromptSettings
+from asr_adapt.stopping import StopRequest
+from asr_adapt.trials import DevTrials
+from asr_adapt.tune_bias import (
+    TuningJob,
+    dev_speech,
+    in_words,
+    load_model,
+    tune_bias,
+    tuning_record,
+)
+from asr_adapt.tuning import Space
+from tests.toys import toy_rows, toy_weights
+
+QUIET = ProgressDisplay(quiet=True)
+SMALL = Space(
+    modes=("prompt", "both", "retrieve"), strategies=("glossary", "sentence"), orders=("given",),
+    bonuses=(0.5, 2.0), candidates=(2,), beams=(1,),
+)  # fmt: skip
+
+
+@pytest.fixture
+def job(toy: Path) -> TuningJob:
+    """Four dev utterances and a list of words, half of which are said."""
+    dev = [replace(u, context=()) for u in toy_rows(toy, "dev")[:4]]
+    words = sorted({word for u in dev for word in (u.reference or "").split()})
+    return TuningJob(
+        weights=toy_weights(toy),
+        adapter=None,
+        dev=dev,
+        dev_name="dev.jsonl",
+        bias_list=BiasList("words", (*words[:2], "lighthouse", "harbour"), "test"),
+        prompts=PromptSettings(),
+        normaliser="raw",
+        device="cpu",
+        seed=1,
+        space=SMALL,
+    )
+
+
+def stop_after(trials: int, monkeypatch: pytest.MonkeyPatch) -> StopRequest:
+    """Return a request that comes while a trial runs, when ``trials`` are measured."""
+    stop = StopRequest()
+    measure = DevTrials.measure
+
+    def counted(self: DevTrials, choice: BiasChoice | None, progress: object) -> object:
+        nonlocal trials
+        trials -= 1
+        if trials < 0:
+            stop.signal_name = "SIGTERM"
+        return measure(self, choice, progress)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(DevTrials, "measure", counted)
+    return stop
+
+
+def timeless(path: Path) -> str:
+    """Return a bias.toml without its seconds, which no two runs share."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if not line.startswith("decode_s"))
+
+
+def test_a_stopped_search_goes_on_to_what_an_unbroken_one_finds(
+    job: TuningJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, broken = tmp_path / "whole.toml", tmp_path / "broken.toml"
+    found = tune_bias(job, whole, resume=False, stop=StopRequest(), display=QUIET)
+    assert found == read_bias_file(whole)
+    with monkeypatch.context() as patched, pytest.raises(Stopped):
+        tune_bias(job, broken, resume=False, stop=stop_after(4, patched), display=QUIET)
+    half = read_bias_file(broken)
+    assert not half.finished
+    assert 0 < len(half.trial) < len(found.trial)
+    with pytest.raises(UsageError, match="--resume"):
+        tune_bias(job, broken, resume=False, stop=StopRequest(), display=QUIET)
+    tune_bias(job, broken, resume=True, stop=StopRequest(), display=QUIET)
+    assert timeless(broken) == timeless(whole)
+    with monkeypatch.context() as patched:  # all is known: nothing is decoded, or this would stop
+        again = tune_bias(job, broken, resume=True, stop=stop_after(0, patched), display=QUIET)
+    assert again.finished
+
+
+def test_other_work_is_not_gone_on_with(job: TuningJob, tmp_path: Path) -> None:
+    out = tmp_path / "bias.toml"
+    small = replace(job, space=Space(("prompt",), ("glossary",), ("given",), (), (), (1,)))
+    tune_bias(small, out, resume=False, stop=StopRequest(), display=QUIET)
+    for other in (replace(small, seed=2), replace(small, dev=job.dev[1:]), replace(small, bound=0)):
+        with pytest.raises(UsageError, match="other data"):
+            tune_bias(other, out, resume=True, stop=StopRequest(), display=QUIET)
+
+
+def test_speech_without_anything_to_tell_is_refused(job: TuningJob, tmp_path: Path) -> None:
+    bare = replace(job, bias_list=None, dev=[replace(u, context=()) for u in job.dev])
+    with pytest.raises(UsageError, match="--bias"):
+        tune_bias(bare, tmp_path / "b.toml", resume=False, stop=StopRequest(), display=QUIET)
+
+
+def test_the_whole_trace_is_written(job: TuningJob, tmp_path: Path) -> None:
+    out = tmp_path / "bias.toml"
+    found = tune_bias(job, out, resume=False, stop=StopRequest(), display=QUIET)
+    table = tomllib.loads(out.read_text(encoding="utf-8"))
+    assert table["tuned"]["utterances"] == 4
+    assert len(table["trial"]) == len(found.trial)
+    best = min(t["measured"]["wer"] for t in table["trial"] if t["allowed"])
+    chosen = found.choice
+    assert next(t.measured.wer for t in found.trial if t.choice == chosen) == best
+
+
+def test_trials_tell_as_they_say(job: TuningJob) -> None:
+    record = tuning_record(job, job.dev)
+    trials = DevTrials(load_model(job), dev_speech(job, record, job.dev), StopRequest())
+    trials.prepare(lambda done, total: None)
+    told = trials.measure(BiasChoice(), lambda done, total: None)
+    assert (told.phrases_told, told.phrases_dropped) == (4, 0)
+    few = BiasChoice(BiasSettings("retrieve", candidates=1))
+    assert trials.measure(few, lambda done, total: None).phrases_told <= 1
+    untold = trials.measure(None, lambda done, total: None)
+    assert untold.phrases_told == 0
+    assert trials.measure(None, lambda done, total: None) == untold
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (None, "told nothing"),
+        (BiasChoice(BiasSettings("boost"), 5), "boost, bonus 0.5, 5 beams"),
+        (
+            BiasChoice(BiasSettings("retrieve", candidates=20)),
+            "retrieve, glossary, given, bonus 0.5, 20 candidates",
+        ),
+    ],
+)
+def test_a_choice_is_said_in_words(choice: BiasChoice | None, said: str) -> None:
+    assert in_words(choice) == said
