@@ -78,3 +78,44 @@ def data_prepare(
         written = prepare_manifests(checked, out, dev_share, test_share, seed, display.say)
     for name, count in written.items():
         click.echo(f"{out / name}: {count} utterances")
+
+
+@data.command("tasks", epilog=EXIT_CODES)
+@click.argument("source", type=PATH)
+@click.option("--out", type=PATH, required=True, help="JSON file of tasks to write.")
+@click.option("--set", "set_name", help="Test set of a run.  [default: the first]")
+@click.option("--arm", help="Arm of a run.  [default: the last, which is told most]")
+@click.option("--all", "everything", is_flag=True, help="Rows of a run without errors too.")
+@click.option("--quiet", is_flag=True, help="No progress, only results and errors.")
+@reading_options
+def data_tasks(
+    source: Path,
+    out: Path,
+    set_name: str | None,
+    arm: str | None,
+    everything: bool,
+    quiet: bool,
+    rules: ReadingRules,
+) -> None:
+    """Write tasks for Label Studio, so that people correct what a model heard.
+
+    SOURCE is a run directory, of which the rows with errors are taken, or data whose transcripts
+    are to be checked. What Label Studio exports is read like any other data.
+
+    \b
+    asr-adapt data tasks runs/calls --out corrections/tasks.json
+    asr-adapt data prepare corrections/export.json --out calls
+    """
+    with working(quiet) as (_, display):
+        from asr_adapt.labelling import suggestions_of_data, suggestions_of_run, write_tasks
+        from asr_adapt.own_data import import_data
+
+        if (source / "run.json").is_file():
+            chosen = suggestions_of_run(source, set_name, arm, everything)
+        else:
+            rows = import_data(source, rules, display).usable(rules.max_bad)
+            chosen = suggestions_of_data(rows)
+        root = write_tasks(out, chosen)
+    click.echo(f"{out}: {len(chosen)} tasks; interface: {out.with_suffix('.xml')}")
+    click.echo(f"start: LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={root} label-studio start")
+    click.echo(f"save the export in {root}; it is read by data inspect, data prepare, finetune")

@@ -20,9 +20,6 @@ from asr_adapt.importers.jsonl import JsonLine
 from asr_adapt.importers.lhotse import lhotse_kind, read_lhotse
 from asr_adapt.importers.rows import Row, RowFile, SkippedRow
 
-UTTERANCE_KEYS = ("utterance_id", "start_s", "duration_s", "speaker", "language", "recording_id")
-"""Keys of a task's data that we write ourselves, so that corrections come back to their rows."""
-
 
 def read_json_array(path: Path, names: ColumnNames) -> RowFile:
     """Read an array of objects: tasks of Label Studio, objects of Lhotse, or plain rows.

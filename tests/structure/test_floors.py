@@ -27,8 +27,8 @@ FLOORS = (
     " distractors hypotheses importers links manifest phrase_tree retrieval sources splits"
     " spoken_calls strategies telling train_job voices weight_cache whisper_tokenizer",
     # 3: batches, models, scores
-    "agreement boosting bootstrap dataset inspection model own_data score score_records terms"
-    " text_checks weights entities measures",
+    "agreement boosting bootstrap dataset inspection labelling model own_data score score_records"
+    " terms text_checks weights entities measures",
     # 4: training, decoding, reports
     "decode doctor evaluate pick pseudo report selection synth teacher train"
     " transcription trials tuning views",
