@@ -19,7 +19,7 @@ from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate
 from asr_adapt.hypotheses import read_hypotheses
 from asr_adapt.manifest import read_manifest
 from asr_adapt.records import ARMS, BiasList, Hypothesis, Utterance
-from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
+from asr_adapt.settings import BiasSettings, BoostSettings, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
 from tests.toys import toy_job, toy_rows, toy_weights, train_toy
 
@@ -115,29 +115,6 @@ def test_context_of_an_utterance_comes_before_the_list(toy: Path, tmp_path: Path
     assert {row.prompt for row in rows_of(tmp_path)} == {"keel, tug, mast."}
 
 
-def test_retrieval_tells_no_more_than_its_candidates(toy: Path, tmp_path: Path) -> None:
-    """The toy hears nothing: of a list longer than the limit, nothing could have been said."""
-    rows = without_context(toy_rows(toy, "test")[:4])
-    job = replace(job_for(toy, rows), bias_list=SHIPS)
-    for candidates, expected in ((1, {None}), (2, {"mast, tug."})):
-        out = tmp_path / str(candidates)
-        run(replace(job, bias=BiasSettings("retrieve", candidates=candidates)), out)
-        assert {row.prompt for row in rows_of(out) if row.arm == "base+bias"} == expected
-    with pytest.raises(UsageError, match="'decode'"):
-        run(job, tmp_path / "1", resume=True)
-
-
-def test_examples_are_needed_where_they_are_shown(toy: Path, tmp_path: Path) -> None:
-    rows = without_context(toy_rows(toy, "test")[:2])
-    job = replace(job_for(toy, rows), bias_list=SHIPS, bias=BiasSettings(strategy="few-shot"))
-    with pytest.raises(UsageError, match="--examples"):
-        run(job, tmp_path / "without")
-    shown = BiasList("examples", ("the tug is at the mast",), "test")
-    run(replace(job, examples=shown), tmp_path / "with")
-    prompts = {row.prompt for row in rows_of(tmp_path / "with") if row.arm == "base+bias"}
-    assert prompts == {"the tug is at the mast tug, mast."}
-
-
 def test_the_run_directory_holds_what_was_decoded(toy: Path, adapter: Path, tmp_path: Path) -> None:
     rows = toy_rows(toy, "test")[:4]
     run(job_for(toy, rows, adapter), tmp_path)
@@ -208,9 +185,10 @@ def test_a_finished_run_is_left_as_it_is(toy: Path, tmp_path: Path) -> None:
         ({"decode": DecodeSettings(beam_size=2)}, "decode"),
         ({"adapter": None}, "adapter"),
         ({"bias_list": SHIPS}, "decode"),
+        ({"bias": BiasSettings("boost")}, "decode"),
         ({"seed": 2}, "seed"),
     ],
-    ids=["normaliser", "beam", "adapter", "list", "seed"],
+    ids=["normaliser", "beam", "adapter", "list", "mode", "seed"],
 )
 def test_another_run_is_not_resumed(
     change: dict[str, Any], says: str, toy: Path, adapter: Path, tmp_path: Path
@@ -219,6 +197,32 @@ def test_another_run_is_not_resumed(
     run(job, tmp_path)
     with pytest.raises(UsageError, match=f"another '{says}'"):
         run(replace(job, **change), tmp_path, resume=True)
+
+
+def test_a_run_from_before_boosting_goes_on(toy: Path, tmp_path: Path) -> None:
+    job = replace(job_for(toy, toy_rows(toy, "test")[:2]), arms=("base",))
+    run(job, tmp_path)
+    record = json.loads((tmp_path / "run.json").read_text())
+    del record["decode"]["bias"]
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    run(job, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(("mode", "prompt"), [("boost", None), ("both", "tug, mast.")])
+def test_boosted_phrases_come_into_the_text_and_into_the_record(
+    mode: str, prompt: str | None, toy: Path, tmp_path: Path
+) -> None:
+    """The untrained toy writes nonsense; a bonus above all its scores makes it write the list."""
+    rows = without_context(toy_rows(toy, "test")[:2])
+    bias = BiasSettings(mode, BoostSettings(bonus=20.0))
+    run(replace(job_for(toy, rows), bias_list=SHIPS, bias=bias), tmp_path)
+    for row in rows_of(tmp_path):
+        text = row.text.lower()
+        assert ("tug" in text or "mast" in text) == (row.arm == "base+bias")
+        assert row.prompt == (prompt if row.arm == "base+bias" else None)
+        assert row.dropped_phrases == ()
+    recorded = json.loads((tmp_path / "run.json").read_text())["decode"]["bias"]
+    assert (recorded["mode"], recorded["boost"]["bonus"]) == (mode, 20.0)
 
 
 def test_an_edited_bias_list_is_not_resumed(toy: Path, tmp_path: Path) -> None:
