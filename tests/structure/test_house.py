@@ -66,7 +66,7 @@ def test_named_commands_and_scripts_exist(document: str) -> None:
     text = (ROOT / document).read_text()
     for words in re.findall(r"`asr-adapt ([a-z -]+)", text):
         find_command(words.split())
-    for name in set(re.findall(r"\bscripts/(\w+)", text)):
+    for name in set(re.findall(r"\bscripts/(\w[\w.]*\w)", text)):
         script = ROOT / "scripts" / name
         assert script.is_file(), name
         assert os.access(script, os.X_OK), name
