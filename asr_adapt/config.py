@@ -95,6 +95,8 @@ class RecipeConfig:
         prompts: how phrases become a prompt.
         decode: decoding settings.
         bias: how arms with ``+bias`` are told their phrases.
+        bias_file: a ``bias.toml`` of tune-bias that says it instead, beams too; relative to the
+            recipe's folder.
         folder: where the recipe lies.
     """
 
@@ -112,6 +114,7 @@ class RecipeConfig:
     prompts: PromptSettings = field(default_factory=PromptSettings)
     decode: DecodeSettings = field(default_factory=DecodeSettings)
     bias: BiasSettings = field(default_factory=BiasSettings)
+    bias_file: str | None = None
     folder: Path = Path()
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asr_adapt.adapter import CARD_NAME, AdapterCard, read_card
-from asr_adapt.bias import read_bias_list
+from asr_adapt.bias import read_bias_list, unique
+from asr_adapt.bias_file import read_bias_file
 from asr_adapt.config import RecipeConfig
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
 from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate
@@ -17,9 +18,10 @@ from asr_adapt.manifest import read_manifest
 from asr_adapt.model import load_base, pick_device
 from asr_adapt.own_data import check_sounds
 from asr_adapt.progress import ProgressDisplay
-from asr_adapt.records import Utterance
+from asr_adapt.records import BiasList, Utterance
 from asr_adapt.report.build import build_report
 from asr_adapt.report.results import Report
+from asr_adapt.settings import BiasSettings
 from asr_adapt.splits import check_leaks
 from asr_adapt.stopping import StopRequest
 from asr_adapt.train import TrainStatus, finetune
@@ -57,6 +59,7 @@ def run_recipe(
         stop: a signal ends work at a point from which it can go on.
         display: shows progress.
     """
+    config = with_bias_file(config)
     prepare_data(config, data_dir, stop, display)
     data = load_recipe_data(config, data_dir, display)
     leak_check = check_recipe_leaks(config, data)
@@ -68,6 +71,27 @@ def run_recipe(
     resume = (out_dir / "run.json").exists()
     evaluate(job, out_dir, resume=resume, stop=stop, progress_for=display.start)
     return build_report([out_dir], out_dir, seed=config.seed)
+
+
+def with_bias_file(config: RecipeConfig) -> RecipeConfig:
+    """Return the recipe with the bias settings and beams of its ``bias.toml``, if it names one.
+
+    Raises:
+        UsageError: the file cannot be used, or the recipe has a ``[bias]`` table as well.
+    """
+    if config.bias_file is None:
+        return config
+    if config.bias != BiasSettings():
+        raise UsageError("bias_file and [bias]: both say how phrases are told; leave one out")
+    choice = read_bias_file(config.folder / config.bias_file).choice
+    decode = replace(config.decode, beam_size=choice.beam_size)
+    return replace(config, bias=choice.bias, decode=decode)
+
+
+def training_transcripts(data: RecipeData) -> BiasList | None:
+    """Return what is said in training, for prompts that show examples; None without training."""
+    texts = unique(u.reference or "" for u in data.train)
+    return BiasList("training", texts, "the training data") if texts else None
 
 
 def prepare_data(
@@ -209,6 +233,7 @@ def evaluation_job(
         prompts=config.prompts,
         decode=config.decode,
         bias=config.bias,
+        examples=training_transcripts(data) if config.bias.strategy == "few-shot" else None,
         normaliser=config.normaliser,
         device=config.device,
         seed=config.seed,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from asr_adapt.bias_file import BiasChoice, read_bias_file
+from asr_adapt.cli import cli
+from asr_adapt.config import RecipeConfig, TestConfig
 from asr_adapt.errors import Stopped, UsageError
 from asr_adapt.progress import ProgressDisplay
+from asr_adapt.recipe import with_bias_file
 from asr_adapt.records import BiasList
 from asr_adapt.settings import BiasSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
@@ -24,7 +29,7 @@ from asr_adapt.tune_bias import (
     tuning_record,
 )
 from asr_adapt.tuning import Space
-from tests.toys import toy_rows, toy_weights
+from tests.toys import table, toy_rows, toy_weights
 
 QUIET = ProgressDisplay(quiet=True)
 SMALL = Space(
@@ -146,3 +151,54 @@ def test_trials_tell_as_they_say(job: TuningJob) -> None:
 )
 def test_a_choice_is_said_in_words(choice: BiasChoice | None, said: str) -> None:
     assert in_words(choice) == said
+
+
+def call(*arguments: object) -> Result:
+    """Run the command line."""
+    return CliRunner().invoke(cli, [str(each) for each in arguments])
+
+
+def test_eval_uses_what_the_command_found(toy: Path, tmp_path: Path) -> None:
+    rows = toy_rows(toy, "dev")[:2]
+    data, out = table(toy, tmp_path, "dev", rows), tmp_path / "bias.toml"
+    weights = ("--model", toy / "model", "--normaliser", "raw", "--quiet")
+    found = call(
+        "tune-bias", data, *weights, "--out", out, "--modes", "boost", "--beams", 2, "--bound", 100
+    )
+    assert found.exit_code == 0, found.output
+    assert "told nothing" in found.output
+    told = read_bias_file(out)
+    run = call("eval", data, *weights, "--out", tmp_path / "run", "--bias-settings", out)
+    assert run.exit_code == 0, run.output
+    decode = json.loads((tmp_path / "run/run.json").read_text())["decode"]
+    assert decode["bias"] == asdict(told.bias)
+    assert decode["beam_size"] == told.beam_size
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("tune-bias", "--split", "test"), "test speech"),
+        (("tune-bias", "--modes", "shout"), "--modes"),
+        (("tune-bias", "--beams", "0"), "--beams"),
+        (("eval", "--bias-settings", "b.toml", "--bias-mode", "boost"), "--bias-mode"),
+    ],
+)
+def test_what_contradicts_itself_is_refused_before_any_work(
+    arguments: tuple[str, ...], named: str, toy: Path, tmp_path: Path
+) -> None:
+    command, *options = arguments
+    outcome = call(command, tmp_path, "--model", toy / "model", "--out", tmp_path / "x", *options)
+    assert isinstance(outcome.exception, UsageError)
+    assert named in str(outcome.exception)
+
+
+def test_a_recipe_reads_the_file_and_takes_no_second_word(tmp_path: Path) -> None:
+    path = tmp_path / "bias.toml"
+    path.write_text('beam_size = 3\n[bias]\nmode = "boost"\n')
+    test = TestConfig("t", "T", "t.jsonl")
+    recipe = RecipeConfig("r", "R", "m", (test,), bias_file="bias.toml", folder=tmp_path)
+    told = with_bias_file(recipe)
+    assert (told.bias, told.decode.beam_size) == (BiasSettings("boost"), 3)
+    with pytest.raises(UsageError, match="bias_file"):
+        with_bias_file(replace(recipe, bias=BiasSettings("both")))
