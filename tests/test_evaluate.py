@@ -115,6 +115,29 @@ def test_context_of_an_utterance_comes_before_the_list(toy: Path, tmp_path: Path
     assert {row.prompt for row in rows_of(tmp_path)} == {"keel, tug, mast."}
 
 
+def test_retrieval_tells_no_more_than_its_candidates(toy: Path, tmp_path: Path) -> None:
+    """The toy hears nothing: of a list longer than the limit, nothing could have been said."""
+    rows = without_context(toy_rows(toy, "test")[:4])
+    job = replace(job_for(toy, rows), bias_list=SHIPS)
+    for candidates, expected in ((1, {None}), (2, {"mast, tug."})):
+        out = tmp_path / str(candidates)
+        run(replace(job, bias=BiasSettings("retrieve", candidates=candidates)), out)
+        assert {row.prompt for row in rows_of(out) if row.arm == "base+bias"} == expected
+    with pytest.raises(UsageError, match="'decode'"):
+        run(job, tmp_path / "1", resume=True)
+
+
+def test_examples_are_needed_where_they_are_shown(toy: Path, tmp_path: Path) -> None:
+    rows = without_context(toy_rows(toy, "test")[:2])
+    job = replace(job_for(toy, rows), bias_list=SHIPS, bias=BiasSettings(strategy="few-shot"))
+    with pytest.raises(UsageError, match="--examples"):
+        run(job, tmp_path / "without")
+    shown = BiasList("examples", ("the tug is at the mast",), "test")
+    run(replace(job, examples=shown), tmp_path / "with")
+    prompts = {row.prompt for row in rows_of(tmp_path / "with") if row.arm == "base+bias"}
+    assert prompts == {"the tug is at the mast tug, mast."}
+
+
 def test_the_run_directory_holds_what_was_decoded(toy: Path, adapter: Path, tmp_path: Path) -> None:
     rows = toy_rows(toy, "test")[:4]
     run(job_for(toy, rows, adapter), tmp_path)
