@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from asr_adapt.errors import UsageError
+from asr_adapt.records import ARMS
 from asr_adapt.settings import MAX_SEED, BiasSettings, DecodeSettings, PromptSettings, TrainSettings
 
 ROLES = ("domain", "real", "general")
@@ -97,6 +98,7 @@ class RecipeConfig:
         bias: how arms with ``+bias`` are told their phrases.
         bias_file: a ``bias.toml`` of tune-bias that says it instead, beams too; relative to the
             recipe's folder.
+        arms: arms to decode, of those that apply.
         folder: where the recipe lies.
     """
 
@@ -115,6 +117,7 @@ class RecipeConfig:
     decode: DecodeSettings = field(default_factory=DecodeSettings)
     bias: BiasSettings = field(default_factory=BiasSettings)
     bias_file: str | None = None
+    arms: tuple[str, ...] = ARMS
     folder: Path = Path()
 
 
@@ -149,6 +152,11 @@ def check_values(config: RecipeConfig) -> list[str]:
         f"test.{test.name}.role: {test.role!r} is unknown (known: {', '.join(ROLES)})"
         for test in config.test
         if test.role not in ROLES
+    ]
+    problems += [
+        f"arms: {arm!r} is unknown (known: {', '.join(ARMS)})"
+        for arm in config.arms
+        if arm not in ARMS
     ]
     if config.size not in SIZES:
         problems.append(f"size: {config.size!r} is unknown (known: {', '.join(SIZES)})")
