@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from asr_adapt.errors import DataError
+from asr_adapt.errors import DataError, UsageError
 from asr_adapt.files import file_sha256, write_whole
 from asr_adapt.window import Window
 
@@ -77,6 +77,11 @@ class AdapterCard:
     card_version: int = field(default=CARD_VERSION)
 
     @property
+    def has_strengths(self) -> bool:
+        """Whether a part of the change lies between the base model and all of it."""
+        return self.method == "lora" and self.settings["lora"]["variant"] != "dora"
+
+    @property
     def window(self) -> Window:
         """The window the adapter decodes with."""
         return Window(self.window_slack_frames)
@@ -98,6 +103,21 @@ def write_card(folder: Path, card: AdapterCard) -> None:
     """Write the card into an adapter folder."""
     text = json.dumps(asdict(card), indent=1, sort_keys=True, ensure_ascii=False)
     write_whole(folder / CARD_NAME, text + "\n")
+
+
+def at_strength(card: AdapterCard, strength: float | None) -> AdapterCard:
+    """Return the card with another strength than the one training chose; None changes nothing.
+
+    Raises:
+        UsageError: there is no such part of the change.
+    """
+    if strength is None:
+        return card
+    if not 0 <= strength <= 1:
+        raise UsageError(f"strength {strength}: need 0 (the base model) to 1 (all of the change)")
+    if strength < 1 and not card.has_strengths:
+        raise UsageError(f"strength {strength}: only a LoRA adapter can be applied in part")
+    return replace(card, strength=strength)
 
 
 def check_base(folder: Path, card: AdapterCard, name: str, sha256: str) -> None:

@@ -98,6 +98,7 @@ class RecipeConfig:
         bias: how arms with ``+bias`` are told their phrases.
         bias_file: a ``bias.toml`` of tune-bias that says it instead, beams too; relative to the
             recipe's folder.
+        strength: part of the adapter's change that is applied, 0 to 1; else what training chose.
         arms: arms to decode, of those that apply.
         folder: where the recipe lies.
     """
@@ -117,6 +118,7 @@ class RecipeConfig:
     decode: DecodeSettings = field(default_factory=DecodeSettings)
     bias: BiasSettings = field(default_factory=BiasSettings)
     bias_file: str | None = None
+    strength: float | None = None
     arms: tuple[str, ...] = ARMS
     folder: Path = Path()
 

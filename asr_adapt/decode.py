@@ -212,7 +212,9 @@ def token_rules(model: SpeechModel) -> TokenRules:
     ids = model.tokenizer.convert_tokens_to_ids
 
     def tokenize_all(texts: Sequence[str]) -> list[list[int]]:
-        return [each.ids for each in backend.encode_batch(list(texts), add_special_tokens=False)]
+        return [
+            each.ids for each in backend.encode_batch_fast(list(texts), add_special_tokens=False)
+        ]
 
     return TokenRules(
         tokenize_all=tokenize_all,

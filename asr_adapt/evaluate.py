@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from asr_adapt.adapter import AdapterCard, check_base, read_card, weight_file
+from asr_adapt.adapter import AdapterCard, at_strength, check_base, read_card, weight_file
 from asr_adapt.audio import apply_long_policy
 from asr_adapt.decode import SPARE_TOKENS, TOKENS_PER_S, ArmPlan, decode_arms, phrase_boost
 from asr_adapt.environment import describe_machine, package_versions, source_commit
@@ -68,6 +68,7 @@ class EvaluationJob:
         sets: test sets, the most important first.
         weights: the base model.
         adapter: an adapter folder, or None.
+        strength: part of the adapter's change that is applied; None for what training chose.
         arms: the arms asked for; those that cannot apply are left out.
         bias_list: phrases told about every utterance of domain sets, besides its own context.
         prompts: how phrases become a prompt where no adapter says so.
@@ -91,6 +92,7 @@ class EvaluationJob:
     normaliser: str
     device: str
     seed: int
+    strength: float | None = None
     arms: Sequence[str] = ARMS
     bias: BiasSettings = field(default_factory=BiasSettings)
     examples: BiasList | None = None
@@ -115,7 +117,7 @@ def evaluate(
     """
     if job.bias.strategy == "few-shot" and job.examples is None:
         raise UsageError("bias strategy few-shot: needs transcripts to show; give --examples")
-    card = read_card(job.adapter) if job.adapter else None
+    card = at_strength(read_card(job.adapter), job.strength) if job.adapter else None
     prompts = job.prompts
     if card and job.adapter:
         check_base(job.adapter, card, job.weights.name, job.weights.sha256)
@@ -124,7 +126,7 @@ def evaluate(
     model = load_base(job.weights, pick_device(job.device))
     decode_weights(model, ("base", "base+bias"), job, prompts, run_dir, stop, progress_for)
     if job.adapter:
-        model = with_adapter(model, job.adapter)
+        model = with_adapter(model, job.adapter, job.strength)
         decode_weights(model, ("lora", "lora+bias"), job, prompts, run_dir, stop, progress_for)
 
 

@@ -23,7 +23,7 @@ from torch import nn
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizer
 from transformers.utils import logging as transformers_logging
 
-from asr_adapt.adapter import AdapterCard, check_base, read_card
+from asr_adapt.adapter import AdapterCard, at_strength, check_base, read_card
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
 from asr_adapt.settings import LoraSettings
 from asr_adapt.weights import ResolvedWeights
@@ -136,15 +136,21 @@ def put_lora(whisper: WhisperForConditionalGeneration, config: LoraConfig) -> Pe
         return get_peft_model(whisper, config)
 
 
-def with_adapter(model: SpeechModel, folder: Path) -> SpeechModel:
+def with_adapter(model: SpeechModel, folder: Path, strength: float | None = None) -> SpeechModel:
     """Return the model as adapted by the adapter in ``folder``; the base is changed in place.
 
-    LoRA weights are merged at the card's strength, so decoding costs what the base costs.
+    LoRA weights are merged, so decoding costs what the base costs.
+
+    Args:
+        model: the base.
+        folder: what finetune wrote.
+        strength: part of the change that is applied; None for the card's.
 
     Raises:
         DataError: the adapter is for other weights, or its tensors do not fit.
+        UsageError: another strength than 1 for weights that have none.
     """
-    card = read_card(folder)
+    card = at_strength(read_card(folder), strength)
     check_base(folder, card, model.name, model.sha256)
     if card.method == "full":
         network: nn.Module = _load_network(folder).to(model.device)

@@ -237,6 +237,7 @@ def evaluation_job(
         normaliser=config.normaliser,
         device=config.device,
         seed=config.seed,
+        strength=config.strength,
         arms=config.arms,
         command=command,
         leak_check=leak_check,

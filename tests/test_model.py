@@ -174,6 +174,12 @@ def test_merged_weights_compute_what_the_adapter_did(
 
     write_card(folder, replace(card, strength=0.0))
     assert torch.allclose(logits(with_adapter(toy_base(toy), folder)), base, atol=1e-6)
+    asked = with_adapter(toy_base(toy), folder, strength=1.0)
+    assert torch.allclose(logits(asked), unmerged, atol=1e-4)
+    assert asked.card is not None
+    assert asked.card.strength == 1.0
+    with pytest.raises(UsageError, match=r"1\.5"):
+        with_adapter(toy_base(toy), folder, strength=1.5)
     # At half strength every merged matrix lies in the middle.
     write_card(folder, replace(card, strength=0.5))
     half = with_adapter(toy_base(toy), folder).whisper.state_dict()

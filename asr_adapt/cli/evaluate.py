@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 @click.argument("data", type=PATH)
 @click.option("--model", required=True, help="Base model: short name, hub id or folder.")
 @click.option("--adapter", type=PATH, help="Folder that finetune wrote.")
+@click.option(
+    "--strength",
+    type=float,
+    help="Part of the adapter's change that is applied, 0 to 1.  [default: as finetune chose]",
+)
 @click.option("--bias", type=PATH, help="File with phrases that may be said, one a line.")
 @click.option(
     "--bias-mode",
@@ -78,6 +83,7 @@ def eval_command(
     data: Path,
     model: str,
     adapter: Path | None,
+    strength: float | None,
     bias: Path | None,
     bias_mode: str,
     boost_bonus: float,
@@ -145,6 +151,7 @@ def eval_command(
             sets=sets,
             weights=resolve_weights(model),
             adapter=adapter,
+            strength=strength,
             bias_list=read_bias_list(bias) if bias else None,
             prompts=PromptSettings(prompt_template, prompt_budget),
             decode=DecodeSettings(batch_size, choice.beam_size),
