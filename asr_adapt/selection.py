@@ -31,8 +31,8 @@ PARTS = (0.8, 0.6, 0.4)
 """Strengths below full that are tried."""
 
 GENERAL_WEIGHT = 0.5
-"""The base model itself is wrong in every tenth word of such speech; a word on which an adapter
-differs is about as likely to be mended as broken."""
+"""Not all of it is harm: on 40 clips where an adapter differed from whisper-base in 9.2 % of the
+words, the base was wrong in 12.6 % of them and the adapter in 9.7 % (docs/LOG.md)."""
 
 
 class DevSelection(TrainerCallback):  # type: ignore[misc]
