@@ -30,10 +30,6 @@ from asr_adapt.train_job import TrainJob
 PARTS = (0.8, 0.6, 0.4)
 """Strengths below full that are tried."""
 
-GENERAL_WEIGHT = 0.5
-"""Not all of it is harm: on 40 clips where an adapter differed from whisper-base in 9.2 % of the
-words, the base was wrong in 12.6 % of them and the adapter in 9.7 % (docs/LOG.md)."""
-
 
 class DevSelection(TrainerCallback):  # type: ignore[misc]
     """Keeps a candidate of the weights at each evaluation, with its dev WER."""
@@ -178,18 +174,13 @@ def save_weights(model: SpeechModel, folder: Path) -> None:
 
 
 def best_strength(measured: Sequence[Mapping[str, float]]) -> float:
-    """Return the strength at which domain WER and a part of general WER add up to the least.
+    """Return the strength at which domain and general WER add up to the least.
 
-    What differs from the base model's text on general speech counts `GENERAL_WEIGHT`: not all of it
-    is wrong. Of equal strengths the weakest: it forgets least. Without general speech the domain
-    decides alone.
+    So one point of general speech is worth as much as one point of the domain. Of equal strengths
+    the weakest: it forgets least. Without general speech the domain decides alone.
     """
     return min(
-        measured,
-        key=lambda row: (
-            row["wer"] + GENERAL_WEIGHT * row.get("general_wer", 0.0),
-            row["strength"],
-        ),
+        measured, key=lambda row: (row["wer"] + row.get("general_wer", 0.0), row["strength"])
     )["strength"]
 
 
