@@ -196,7 +196,7 @@ def test_preparing_gives_clean_training_and_received_test_sets(
 
     sets = {path.stem: read_manifest(path) for path in whole.glob("*.jsonl")}
     counts = {name: len(rows) for name, rows in sets.items()}
-    assert counts == {"train": 10, "dev": 6, "test": 4, "real": 4, "general": 4}
+    assert counts == {"calls": 6, "train": 10, "dev": 6, "test": 4, "real": 4, "general": 4}
     for name, channel in (
         ("train", "clean"),
         ("general", "none"),

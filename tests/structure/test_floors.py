@@ -61,7 +61,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "scipy": ("voices.speech",),
     "soundfile": ("audio",),
     "soxr": ("audio",),
-    "torch": ("boosting", "channel", "dataset", "decode", "links", "model", "train"),
+    "torch": ("boosting", "channel", "dataset", "decode", "links", "model", "train", "trials"),
     "torchaudio": ("channel", "dataset"),
     "transformers": ("decode", "model", "selection", "train"),
     "whisper_normalizer": ("text",),
