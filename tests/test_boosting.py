@@ -10,16 +10,34 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import resample_poly
 
 from asr_adapt.boosting import BoostPlan, PhraseBooster, plan_boost
+from asr_adapt.decode import Decoded, encode_sounds, generate, phrase_boost
 from asr_adapt.errors import BiasError
+from asr_adapt.model import SpeechModel, load_base, prompted_start
 from asr_adapt.phrase_tree import TokenRules, build_tree, phrase_forms, spellings
 from asr_adapt.settings import BoostSettings
+from asr_adapt.weights import PACKAGES, package_files, resolve_weights
 from tests.toys import CPU
 
 START, CONTROL, VOCABULARY = 258, 256, 259
 BYTES = TokenRules(lambda texts: [list(t.encode()) for t in texts], START, CONTROL, ord(" "))
 BOOST = BoostSettings(bonus=0.7, depth_scale=1.5)
+
+SENTENCES = (
+    "Weser Traffic, this is motor vessel Anna Lotte, good morning, over.",
+    "Please repeat the last message.",
+)
+NAMES = ["Weser Traffic", "Anna Lotte", "Nordic Star", "Elbe Pilot"]
+FRAMES = 256
+"""Encoder frames that hold the sentences: decoding need not look at the silence behind them."""
+
+NEVER_SAID = [
+    f"{first} {second}"
+    for first in ("Rigel", "Amber", "Cobalt", "Loyal", "Noble", "Freya", "Pollux", "Norman")
+    for second in ("Crown", "Horizon", "Dolphin", "Daisy", "Titan", "Runner", "Haven", "Merlin")
+]
 
 Path = tuple[int, ...]
 
@@ -184,3 +202,95 @@ def test_empty_lists_change_nothing_and_prompts_are_not_matched() -> None:
     assert torch.equal(changed[0], scores[0])
     assert torch.equal(changed[1] != scores[1], changed[1] > scores[1])
     assert set(torch.nonzero(changed[1] != scores[1]).flatten().tolist()) == {*b"aA"}
+
+
+@pytest.fixture(scope="module")
+def tiny() -> SpeechModel:
+    """Whisper tiny.en."""
+    if package_files(PACKAGES["whisper-tiny.en"]) is None:
+        pytest.skip("whisper-tiny.en is not installed")
+    return load_base(resolve_weights("whisper-tiny.en"), CPU)
+
+
+@pytest.fixture(scope="module")
+def heard(tiny: SpeechModel) -> torch.Tensor:
+    """Encoder outputs of the sentences, spoken by a synthetic voice (B, F, width)."""
+    hibari = pytest.importorskip("hibari")
+    voice = hibari.Hibari()
+    sounds = [resample_poly(voice(text), 2, 3).astype(np.float32) for text in SENTENCES]
+    return encode_sounds(tiny, sounds, 1500)[:, :FRAMES]
+
+
+def decode(
+    model: SpeechModel,
+    hidden: torch.Tensor,
+    beams: int,
+    shared: Sequence[str] = (),
+    own: Sequence[str] = (),
+    bonus: float = BoostSettings().bonus,
+) -> list[Decoded]:
+    """Decode with a shared list and one given to every row."""
+    ids = [str(i) for i in range(len(hidden))]
+    boost = phrase_boost(model, shared, dict.fromkeys(ids, own), BoostSettings(bonus))
+    starts = [prompted_start(model, (), "en")] * len(hidden)
+    return generate(model, hidden, starts, 40, beams, boost.rows(ids) if boost else None)
+
+
+WAYS = pytest.mark.parametrize(
+    ("beams", "rows"), [(1, 1), (1, 8), (5, 1), (5, 8)], ids=["greedy", "greedy8", "beam", "beam8"]
+)
+
+
+@pytest.mark.weights
+@WAYS
+def test_lists_that_cannot_be_said_change_no_token(
+    tiny: SpeechModel, heard: torch.Tensor, beams: int, rows: int
+) -> None:
+    hidden = heard.repeat(4, 1, 1)[:rows]
+    plain = decode(tiny, hidden, beams)
+    told = decode(tiny, hidden, beams, shared=["აქართველი", "თბილისი", "東京湾", "横浜港"])
+    assert [d.text for d in told] == [d.text for d in plain]
+    for one, other in zip(told, plain, strict=True):
+        assert one.avg_logprob == pytest.approx(other.avg_logprob, abs=1e-3)
+
+
+@pytest.mark.weights
+@WAYS
+def test_the_order_of_a_list_and_who_is_told_it_change_nothing(
+    tiny: SpeechModel, heard: torch.Tensor, beams: int, rows: int
+) -> None:
+    hidden = heard.repeat(4, 1, 1)[:rows]
+    told = decode(tiny, hidden, beams, shared=NAMES)
+    assert told == decode(tiny, hidden, beams, own=NAMES[::-1])
+
+
+@pytest.mark.weights
+def test_an_empty_list_is_no_list(tiny: SpeechModel, heard: torch.Tensor) -> None:
+    assert phrase_boost(tiny, (), {"0": ()}, BoostSettings()) is None
+    assert phrase_boost(tiny, NAMES, {"0": ()}, BoostSettings(bonus=0.0)) is None
+    boost = phrase_boost(tiny, (), {"0": (), "1": NAMES}, BoostSettings())
+    assert boost
+    starts = [prompted_start(tiny, (), "en")] * 2
+    with_a_neighbour = generate(tiny, heard[:2], starts, 40, 1, boost.rows(["0", "1"]))
+    assert with_a_neighbour[0] == generate(tiny, heard[:2], starts, 40, 1)[0]
+
+
+@pytest.mark.weights
+def test_names_never_said_change_no_clear_word(tiny: SpeechModel, heard: torch.Tensor) -> None:
+    plain, told = (decode(tiny, heard, 1, shared=phrases) for phrases in ((), NEVER_SAID))
+    assert [d.text for d in told] == [d.text for d in plain]
+
+
+@pytest.mark.weights
+def test_log_probabilities_are_the_models_own(tiny: SpeechModel, heard: torch.Tensor) -> None:
+    """Read by the model all at once, behind prompts of different length, greedy and beam agree."""
+    prompt = tiny.tokenize(" Anna Lotte.")
+    starts = [prompted_start(tiny, p, "en") for p in ((), prompt)]
+    ids = ["0", "1"]
+    boost = phrase_boost(tiny, NAMES, dict.fromkeys(ids, ()), BoostSettings(bonus=0.01))
+    assert boost
+    plain = generate(tiny, heard[:2], starts, 40, 5)
+    told = generate(tiny, heard[:2], starts, 40, 5, boost.rows(ids))
+    for one, other in zip(plain, told, strict=True):
+        assert one.text == other.text
+        assert one.avg_logprob == pytest.approx(other.avg_logprob, abs=1e-3)
