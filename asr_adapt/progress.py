@@ -22,9 +22,17 @@ Update = Callable[[int, int], None]
 
 
 class ProgressDisplay:
-    """Progress lines on standard error, one below the other; a context manager."""
+    """Progress lines on standard error, one below the other; a context manager.
 
-    def __init__(self, quiet: bool = False) -> None:
+    Attributes:
+        quiet: whether nothing is shown.
+        clock: whether each line begins with the seconds since the display was made.
+    """
+
+    def __init__(self, quiet: bool = False, clock: bool = False) -> None:
+        self.quiet = quiet
+        self.clock = clock
+        self.began = time.monotonic()
         self.console = Console(stderr=True, quiet=quiet)
         self.bars = Progress(
             TextColumn("{task.description}"),
@@ -51,6 +59,8 @@ class ProgressDisplay:
 
     def say(self, line: str) -> None:
         """Print one line above the bars."""
+        if self.clock:
+            line = f"{time.monotonic() - self.began:7.1f} s  {line}"
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def start(self, title: str) -> Update:

@@ -28,6 +28,8 @@ from asr_adapt.train import TrainStatus, finetune
 from asr_adapt.train_job import TrainJob
 from asr_adapt.weights import ResolvedWeights, resolve_weights
 
+STANDARD_ERROR = 2  # its descriptor: a stream that stands in for it may have none
+
 
 @dataclass(frozen=True, slots=True)
 class RecipeData:
@@ -113,6 +115,8 @@ def prepare_data(
                 *("--cache", str(data_dir / "cache")),
                 *("--seed", str(config.seed)),
             ],
+            # What it says is progress: standard output is for results.
+            stdout=subprocess.DEVNULL if display.quiet else STANDARD_ERROR,
             check=False,
         )
         stop.check()

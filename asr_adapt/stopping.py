@@ -18,23 +18,26 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 @dataclass
 class StopRequest:
-    """Whether somebody asked the program to stop, and how."""
+    """Whether somebody asked the program to stop, and how.
 
+    Attributes:
+        way_on: how stopped work is taken up again, for the message.
+        signal_name: the signal that came; None while there was none.
+    """
+
+    way_on: str = "start it again to go on"
     signal_name: str | None = None
 
     def check(self) -> None:
         """Raise `Stopped` if a stop was asked for."""
         if self.signal_name:
-            raise Stopped(
-                f"stopped by {self.signal_name}; start it again to go on "
-                "(eval, finetune: with --resume)"
-            )
+            raise Stopped(f"stopped by {self.signal_name}; {self.way_on}")
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(way_on: str = StopRequest.way_on) -> Iterator[StopRequest]:
     """Turn the first SIGTERM, SIGINT or SIGHUP into a request; a second one ends at once."""
-    request = StopRequest()
+    request = StopRequest(way_on)
 
     def note(number: int, frame: FrameType | None) -> None:
         request.signal_name = signal.Signals(number).name

@@ -39,9 +39,7 @@ def main() -> None:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo(
-            "error: stopped; start it again to go on (eval, finetune: with --resume)", err=True
-        )
+        click.echo("error: stopped before work began; start it again", err=True)
         sys.exit(75)
 
 

@@ -1,14 +1,24 @@
-"""What every command does alike: listen to signals, show progress, print a report."""
+"""What every command does alike: listen to signals, show progress, print results once.
+
+Results go to standard output, as lines or, with ``--json``, as one object; all else goes to
+standard error.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from asr_adapt.errors import AsrAdaptError, Stopped
 
 if TYPE_CHECKING:
     from asr_adapt.progress import ProgressDisplay
@@ -18,16 +28,79 @@ if TYPE_CHECKING:
 EXIT_CODES = """\b
 Exit codes: 0 done, 2 usage, 3 bad data, 4 environment, 75 stopped and resumable."""
 
+GO_ON_BY_THEMSELVES = ("run", "transcribe")
+"""Commands that need no option to go on where they were stopped."""
+SHOWN_OF_A_SET = ("name", "role", "title", "utterances", "arms", "comparisons")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How a command speaks.
+
+    Attributes:
+        as_json: results are one JSON object, the only thing on standard output.
+        quiet: no progress on standard error.
+        verbose: progress with the time, what libraries say, and where errors come from.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    def result(self, record: Mapping[str, Any], *lines: str) -> None:
+        """Print what a command came to: the record with ``--json``, else the lines."""
+        click.echo(json.dumps(record) if self.as_json else "\n".join(lines))
+
 
 @contextmanager
-def working(quiet: bool) -> Iterator[tuple[StopRequest, ProgressDisplay]]:
+def working(output: Output) -> Iterator[tuple[StopRequest, ProgressDisplay]]:
     """Listen to signals and show progress while a command works."""
     from asr_adapt.progress import ProgressDisplay
     from asr_adapt.stopping import stop_on_signals
 
-    with stop_on_signals() as stop, ProgressDisplay(quiet) as display:
+    way_on = how_to_go_on(click.get_current_context().command)
+    with (
+        stop_on_signals(way_on) as stop,
+        ProgressDisplay(output.quiet, clock=output.verbose) as display,
+        library_messages(output.verbose),
+    ):
         display.say("asr-adapt starts")
-        yield stop, display
+        try:
+            yield stop, display
+        except KeyboardInterrupt:  # the second signal
+            raise Stopped(f"stopped at once; {way_on}") from None
+        except AsrAdaptError:
+            if output.verbose:
+                click.echo(traceback.format_exc(), err=True, nl=False)
+            raise
+
+
+def how_to_go_on(command: click.Command) -> str:
+    """Say how the work of a command is taken up again after a stop."""
+    if any(parameter.name == "resume" for parameter in command.params):
+        return "the same command with --resume goes on"
+    if command.name in GO_ON_BY_THEMSELVES:
+        return "the same command goes on where it was"
+    return "start it again: it begins anew"
+
+
+@contextmanager
+def library_messages(shown: bool) -> Iterator[None]:
+    """Show on standard error what libraries log, from level INFO on."""
+    if not shown:
+        yield
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
 
 
 def command_line() -> list[str]:
@@ -35,11 +108,24 @@ def command_line() -> list[str]:
     return ["asr-adapt", *sys.argv[1:]]
 
 
-def show(report: Report, out_dir: Path) -> None:
+def show(report: Report, out_dir: Path, output: Output) -> None:
     """Print the table of a report and where it lies."""
+    page = out_dir / "report.html"
+    if output.as_json:
+        output.result(report_record(report, page))
+        return
     from rich.console import Console
 
     from asr_adapt.report.console import render_table
 
     Console(soft_wrap=True).print(render_table(report))
-    click.echo(f"report: {out_dir / 'report.html'}")
+    click.echo(f"report: {page}")
+
+
+def report_record(report: Report, page: Path) -> dict[str, Any]:
+    """Return the arms of every set as ``report.json`` has them, and where the report lies."""
+    from asr_adapt.report.as_json import report_to_json
+
+    whole = report_to_json(report)
+    sets = [{key: part[key] for key in SHOWN_OF_A_SET} for part in whole["sets"]]
+    return {"report": str(page), "normaliser": whole["normaliser"], "sets": sets}

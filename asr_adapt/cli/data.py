@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, working
-from asr_adapt.cli.options import PATH, machine_options, normaliser_option, reading_options
+from asr_adapt.cli.common import EXIT_CODES, Output, working
+from asr_adapt.cli.options import (
+    PATH,
+    normaliser_option,
+    output_options,
+    reading_options,
+    seed_option,
+)
 from asr_adapt.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,23 +31,20 @@ def data() -> None:
 @click.argument("path", type=PATH)
 @reading_options
 @normaliser_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-@click.option("--quiet", is_flag=True, help="No progress, only results and errors.")
-def data_inspect(
-    path: Path, normaliser: str, as_json: bool, quiet: bool, rules: ReadingRules
-) -> None:
+@output_options
+def data_inspect(path: Path, normaliser: str, output: Output, rules: ReadingRules) -> None:
     """Say what is in PATH: format, hours, speakers, and what looks wrong.
 
     \b
     asr-adapt data inspect calls.csv
     """
-    with working(quiet) as (_, display):
+    with working(output) as (_, display):
         from asr_adapt.inspection import inspect_data, render_summary
         from asr_adapt.own_data import import_data
 
         imported = import_data(path, rules, display)
         summary = inspect_data(imported, normaliser, display.start("listening"))
-    click.echo(json.dumps(asdict(summary)) if as_json else render_summary(summary))
+    output.result(asdict(summary), render_summary(summary))
     if len(imported.skipped) > rules.max_bad:
         raise DataError(f"{path}: {len(imported.skipped)} rows cannot be used, see above")
 
@@ -55,15 +57,15 @@ def data_inspect(
 @click.option("--dev-share", default=0.1, show_default=True, help="Share of speech for dev.")
 @click.option("--test-share", default=0.2, show_default=True, help="Share of speech for test.")
 @reading_options
-@machine_options
+@seed_option
+@output_options
 def data_prepare(
     path: Path,
     out: Path,
     dev_share: float,
     test_share: float,
-    device: str,
     seed: int,
-    quiet: bool,
+    output: Output,
     rules: ReadingRules,
 ) -> None:
     """Turn PATH into manifests, split by speaker or recording, never by clip.
@@ -71,13 +73,14 @@ def data_prepare(
     \b
     asr-adapt data prepare calls.csv --out data/calls
     """
-    with working(quiet) as (_, display):
+    with working(output) as (_, display):
         from asr_adapt.own_data import prepare_manifests, read_checked
 
         checked = read_checked(path, rules, display)
         written = prepare_manifests(checked, out, dev_share, test_share, seed, display.say)
-    for name, count in written.items():
-        click.echo(f"{out / name}: {count} utterances")
+    counts = {str(out / name): count for name, count in written.items()}
+    lines = (f"{path}: {count} utterances" for path, count in counts.items())
+    output.result({"utterances": counts}, *lines)
 
 
 @data.command("tasks", epilog=EXIT_CODES)
@@ -86,15 +89,15 @@ def data_prepare(
 @click.option("--set", "set_name", help="Test set of a run.  [default: the first]")
 @click.option("--arm", help="Arm of a run.  [default: the last, which is told most]")
 @click.option("--all", "everything", is_flag=True, help="Rows of a run without errors too.")
-@click.option("--quiet", is_flag=True, help="No progress, only results and errors.")
 @reading_options
+@output_options
 def data_tasks(
     source: Path,
     out: Path,
     set_name: str | None,
     arm: str | None,
     everything: bool,
-    quiet: bool,
+    output: Output,
     rules: ReadingRules,
 ) -> None:
     """Write tasks for Label Studio, so that people correct what a model heard.
@@ -106,7 +109,7 @@ def data_tasks(
     asr-adapt data tasks runs/calls --out corrections/tasks.json
     asr-adapt data prepare corrections/export.json --out calls
     """
-    with working(quiet) as (_, display):
+    with working(output) as (_, display):
         from asr_adapt.labelling import suggestions_of_data, suggestions_of_run, write_tasks
         from asr_adapt.own_data import import_data
 
@@ -116,6 +119,15 @@ def data_tasks(
             rows = import_data(source, rules, display).usable(rules.max_bad)
             chosen = suggestions_of_data(rows)
         root = write_tasks(out, chosen)
-    click.echo(f"{out}: {len(chosen)} tasks; interface: {out.with_suffix('.xml')}")
-    click.echo(f"start: LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={root} label-studio start")
-    click.echo(f"save the export in {root}; it is read by data inspect, data prepare, finetune")
+    interface = out.with_suffix(".xml")
+    output.result(
+        {
+            "tasks": str(out),
+            "count": len(chosen),
+            "interface": str(interface),
+            "document_root": str(root),
+        },
+        f"{out}: {len(chosen)} tasks; interface: {interface}",
+        f"start: LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={root} label-studio start",
+        f"save the export in {root}; it is read by data inspect, data prepare, finetune",
+    )

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from asr_adapt.cli.common import EXIT_CODES, command_line, show, working
+from asr_adapt.cli.common import EXIT_CODES, Output, command_line, show, working
 from asr_adapt.cli.options import (
     PATH,
     also_option,
     machine_options,
     normaliser_option,
+    output_options,
     prompt_options,
     reading_options,
 )
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
 @prompt_options
 @reading_options
 @machine_options
+@output_options
 def eval_command(
     data: Path,
     model: str,
@@ -103,7 +105,7 @@ def eval_command(
     prompt_budget: int,
     device: str,
     seed: int,
-    quiet: bool,
+    output: Output,
     rules: ReadingRules,
 ) -> None:
     """Decode DATA with every arm that applies, and compare.
@@ -116,7 +118,7 @@ def eval_command(
     asr-adapt eval calls.csv --model whisper-base --bias ships.txt --out runs/ships
     asr-adapt eval calls.csv --model whisper-base --bias ships.txt --bias-mode boost --out runs/b
     """
-    with working(quiet) as (stop, display):
+    with working(output) as (stop, display):
         from asr_adapt.adapter import read_card
         from asr_adapt.bias import read_bias_list
         from asr_adapt.bias_file import BiasChoice, read_bias_file
@@ -168,7 +170,7 @@ def eval_command(
         evaluate(job, out, resume=resume, stop=stop, progress_for=display.start)
         report = build_report([out], out, seed=seed)
         write_exports(report, out, also)
-    show(report, out)
+    show(report, out, output)
 
 
 def refuse_both(option: str, *others: str) -> None:

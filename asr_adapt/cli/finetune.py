@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, command_line, working
+from asr_adapt.cli.common import EXIT_CODES, Output, command_line, working
 from asr_adapt.cli.options import (
     PATH,
     machine_options,
     normaliser_option,
+    output_options,
     prompt_options,
     reading_options,
 )
@@ -19,6 +20,7 @@ from asr_adapt.errors import UsageError
 from asr_adapt.settings import CHANNELS, METHODS, REPORTERS
 
 if TYPE_CHECKING:
+    from asr_adapt.adapter import AdapterCard
     from asr_adapt.own_data import ReadingRules
 
 
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
 @prompt_options
 @reading_options
 @machine_options
+@output_options
 def finetune(
     data: Path,
     model: str,
@@ -93,7 +96,7 @@ def finetune(
     prompt_budget: int,
     device: str,
     seed: int,
-    quiet: bool,
+    output: Output,
     rules: ReadingRules,
 ) -> None:
     """Train an adapter on DATA and choose its best step by decoded dev WER.
@@ -101,7 +104,7 @@ def finetune(
     \b
     asr-adapt finetune train.csv --model whisper-tiny.en --out adapters/calls
     """
-    with working(quiet) as (stop, display):
+    with working(output) as (stop, display):
         from asr_adapt.adapter import CARD_NAME, read_card
         from asr_adapt.model import load_base, pick_device
         from asr_adapt.own_data import read_checked, refuse_leaks, select_for_test, training_data
@@ -118,7 +121,7 @@ def finetune(
             if not resume:
                 raise UsageError(f"{out}: holds an adapter already; use another --out")
             display.say(f"{out}: finished already")
-            show_adapter(read_card(out), out)
+            show_adapter(read_card(out), out, output)
             return
         settings = TrainSettings(
             method=method,
@@ -164,15 +167,26 @@ def finetune(
             notice=display.say,
             progress_for=display.start,
         )
-    show_adapter(card, out)
+    show_adapter(card, out, output)
 
 
-def show_adapter(card: Any, out: Path) -> None:
+def show_adapter(card: AdapterCard, out: Path, output: Output) -> None:
     """Print what was trained and what to do with it."""
     best = next(row["wer"] for row in card.dev_wer if row["step"] == card.chosen_step)
-    click.echo(
+    record = {
+        "adapter": str(out),
+        "chosen_step": card.chosen_step,
+        "steps": card.steps,
+        "dev_wer": best,
+        "strength": card.strength,
+        "label_minutes": card.label_minutes,
+        "training_s": card.training_s,
+        "weights_sha256": card.weights_sha256,
+    }
+    output.result(
+        record,
         f"adapter: {out}  step {card.chosen_step} of {card.steps}, dev WER {100 * best:.1f} %, "
         f"{card.label_minutes:.0f} min of labels, {card.training_s:.0f} s, "
-        f"sha256 {card.weights_sha256[:12]}"
+        f"sha256 {card.weights_sha256[:12]}",
+        f"next: asr-adapt eval TEST --model {card.base_name} --adapter {out} --out RUN",
     )
-    click.echo(f"next: asr-adapt eval TEST --model {card.base_name} --adapter {out} --out RUN")

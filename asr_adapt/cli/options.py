@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asr_adapt.cli.common import Output
+from asr_adapt.errors import UsageError
 from asr_adapt.settings import MAX_SEED
 
 if TYPE_CHECKING:
@@ -118,13 +120,43 @@ def reading_options(command: Callable[..., None]) -> Callable[..., None]:
     return _reading_columns(with_rules)
 
 
-machine_options = options(
-    click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
+_output_flags = options(
     click.option(
-        "--seed", type=SEED, default=1, show_default=True, help="Seed of everything drawn."
+        "--json", "as_json", is_flag=True, help="Print results as one JSON object on one line."
     ),
     click.option("--quiet", is_flag=True, help="No progress, only results and errors."),
+    click.option(
+        "--verbose",
+        is_flag=True,
+        help="Progress with the time in seconds, what libraries say, and where errors come from.",
+    ),
 )
+
+
+def output_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say how it speaks, as one argument ``output``."""
+
+    @functools.wraps(command)
+    def with_output(*args: Any, as_json: bool, quiet: bool, verbose: bool, **others: Any) -> None:
+        if quiet and verbose:
+            raise UsageError("--quiet and --verbose: leave one out")
+        command(*args, output=Output(as_json, quiet, verbose), **others)
+
+    return _output_flags(with_output)
+
+
+seed_option = click.option(
+    "--seed", type=SEED, default=1, show_default=True, help="Seed of everything drawn, a number."
+)
+
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Where to compute: auto, cpu or cuda.",
+)
+
+machine_options = options(device_option, seed_option)
 
 prompt_options = options(
     click.option(

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, command_line, working
+from asr_adapt.cli.common import EXIT_CODES, Output, command_line, working
 from asr_adapt.cli.options import (
     PATH,
-    machine_options,
+    device_option,
     normaliser_option,
+    output_options,
     prompt_options,
     reading_options,
 )
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 @normaliser_option
 @prompt_options
 @reading_options
-@machine_options
+@device_option
+@output_options
 def pick(
     data: Path,
     model: str,
@@ -50,8 +52,7 @@ def pick(
     prompt_template: str,
     prompt_budget: int,
     device: str,
-    seed: int,
-    quiet: bool,
+    output: Output,
     rules: ReadingRules,
 ) -> None:
     """Propose which clips of DATA to label next.
@@ -63,7 +64,7 @@ def pick(
     \b
     asr-adapt pick recordings --model whisper-tiny.en --bias ships.txt --count 50 --out picks.csv
     """
-    with working(quiet) as (stop, display):
+    with working(output) as (stop, display):
         from asr_adapt.audio import apply_long_policy
         from asr_adapt.bias import read_bias_list
         from asr_adapt.own_data import read_checked
@@ -99,8 +100,15 @@ def pick(
         picks = choose(offered, budget, count_labelled(rows, phrases, normalise))
         write_picks(out, picks)
     picked_s = sum(p.offer.utterance.duration_s for p in picks)
-    click.echo(f"picks: {out}  {len(picks)} of {len(offered)} clips, {picked_s / 60:.1f} min")
-    click.echo(
+    output.result(
+        {
+            "picks": str(out),
+            "clips": len(picks),
+            "offered": len(offered),
+            "minutes": picked_s / 60,
+            "utterance_ids": [p.offer.utterance.utterance_id for p in picks],
+        },
+        f"picks: {out}  {len(picks)} of {len(offered)} clips, {picked_s / 60:.1f} min",
         f"next: correct its text column, then asr-adapt finetune {out} --allow-outside "
-        f"--model {model} --out ADAPTER"
+        f"--model {model} --out ADAPTER",
     )

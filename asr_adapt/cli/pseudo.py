@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, command_line, working
+from asr_adapt.cli.common import EXIT_CODES, Output, command_line, working
 from asr_adapt.cli.options import (
     PATH,
-    machine_options,
+    device_option,
     normaliser_option,
+    output_options,
     prompt_options,
     reading_options,
 )
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
 @normaliser_option
 @prompt_options
 @reading_options
-@machine_options
+@device_option
+@output_options
 def pseudo(
     data: Path,
     model: str,
@@ -59,8 +61,7 @@ def pseudo(
     prompt_template: str,
     prompt_budget: int,
     device: str,
-    seed: int,
-    quiet: bool,
+    output: Output,
     rules: ReadingRules,
 ) -> None:
     """Label DATA, recordings without text, by the agreement of several decodings.
@@ -73,7 +74,7 @@ def pseudo(
     \b
     asr-adapt pseudo recordings --model whisper-tiny.en --bias ships.txt --out labels/ships
     """
-    with working(quiet) as (stop, display):
+    with working(output) as (stop, display):
         from asr_adapt.audio import apply_long_policy
         from asr_adapt.bias import read_bias_list
         from asr_adapt.own_data import read_checked
@@ -114,11 +115,11 @@ def pseudo(
         write_labels(out, verdicts)
         record = pseudo_record(verdicts, rule, normaliser, command_line())
         write_record(out, record)
-    for reason, count in record["reasons"].items():
-        click.echo(f"{count:6d}  {reason}")
-    click.echo(f"labels: {out / 'train.jsonl'}  {record['kept_minutes']:.1f} min")
-    click.echo(f"to check: {out / 'review.csv'}")
-    click.echo(
-        f"next: asr-adapt finetune {out / 'train.jsonl'} --allow-outside --model {model} "
-        "--out ADAPTER"
+    labels, to_check = out / "train.jsonl", out / "review.csv"
+    output.result(
+        {"labels": str(labels), "to_check": str(to_check), **record},
+        *(f"{count:6d}  {reason}" for reason, count in record["reasons"].items()),
+        f"labels: {labels}  {record['kept_minutes']:.1f} min",
+        f"to check: {to_check}",
+        f"next: asr-adapt finetune {labels} --allow-outside --model {model} --out ADAPTER",
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, command_line, show, working
-from asr_adapt.cli.options import PATH
+from asr_adapt.cli.common import EXIT_CODES, Output, command_line, show, working
+from asr_adapt.cli.options import PATH, output_options
 
 
 @click.command("run", epilog=EXIT_CODES)
@@ -17,9 +17,13 @@ from asr_adapt.cli.options import PATH
 )
 @click.option("--out", type=PATH, help="Run directory.  [default: runs/<recipe>-<model>-<size>]")
 @click.option("--data", "data_dir", type=PATH, help="Prepared data.  [default: data/<size>]")
-@click.option("--quiet", is_flag=True, help="No progress, only results and errors.")
+@output_options
 def run_command(
-    recipe: Path, overrides: tuple[str, ...], out: Path | None, data_dir: Path | None, quiet: bool
+    recipe: Path,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    data_dir: Path | None,
+    output: Output,
 ) -> None:
     """Run a RECIPE: data, adapter, four arms on every test set, report.
 
@@ -28,7 +32,7 @@ def run_command(
     \b
     asr-adapt run recipes/maritime/recipe.toml --set size=full --set model=whisper-base
     """
-    with working(quiet) as (stop, display):
+    with working(output) as (stop, display):
         from asr_adapt.config import load_recipe
         from asr_adapt.recipe import run_recipe
 
@@ -39,4 +43,4 @@ def run_command(
         result = run_recipe(
             config, out, data_dir, command=command_line(), stop=stop, display=display
         )
-    show(result, out)
+    show(result, out, output)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, show
-from asr_adapt.cli.options import PATH, SEED, also_option
+from asr_adapt.cli.common import EXIT_CODES, Output, show, working
+from asr_adapt.cli.options import PATH, SEED, also_option, output_options
 
 
 @click.command(epilog=EXIT_CODES)
@@ -15,34 +15,40 @@ from asr_adapt.cli.options import PATH, SEED, also_option
 @click.option("--out", type=PATH, required=True, help="Folder for the report.")
 @click.option("--seed", type=SEED, default=1, show_default=True, help="Seed of the intervals.")
 @also_option
-def report(runs: tuple[Path, ...], out: Path, seed: int, also: tuple[str, ...]) -> None:
+@output_options
+def report(
+    runs: tuple[Path, ...], out: Path, seed: int, also: tuple[str, ...], output: Output
+) -> None:
     """Write report.html, report.md, report.json and errors.txt for one or more RUNS.
 
     \b
     asr-adapt report runs/base runs/calls --out reports/both
     asr-adapt report runs/calls --out reports/calls --also csv --also stm
     """
-    from asr_adapt.report.build import build_report
-    from asr_adapt.report.exports.write import write_exports
+    with working(output):
+        from asr_adapt.report.build import build_report
+        from asr_adapt.report.exports.write import write_exports
 
-    built = build_report(list(runs), out, seed=seed)
-    write_exports(built, out, also)
-    show(built, out)
+        built = build_report(list(runs), out, seed=seed)
+        write_exports(built, out, also)
+    show(built, out, output)
 
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("run", type=PATH)
 @click.option("--seed", type=SEED, default=1, show_default=True, help="Seed of the intervals.")
 @also_option
-def score(run: Path, seed: int, also: tuple[str, ...]) -> None:
+@output_options
+def score(run: Path, seed: int, also: tuple[str, ...], output: Output) -> None:
     """Score RUN again from its hypotheses and rewrite its report; needs no torch.
 
     \b
     asr-adapt score runs/calls
     """
-    from asr_adapt.report.build import build_report
-    from asr_adapt.report.exports.write import write_exports
+    with working(output):
+        from asr_adapt.report.build import build_report
+        from asr_adapt.report.exports.write import write_exports
 
-    built = build_report([run], run, seed=seed)
-    write_exports(built, run, also)
-    show(built, run)
+        built = build_report([run], run, seed=seed)
+        write_exports(built, run, also)
+    show(built, run, output)

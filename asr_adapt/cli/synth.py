@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, working
-from asr_adapt.cli.options import PATH, SEED
+from asr_adapt.cli.common import EXIT_CODES, Output, working
+from asr_adapt.cli.options import PATH, output_options, seed_option
 from asr_adapt.settings import CHANNELS
 
 
@@ -34,8 +34,8 @@ from asr_adapt.settings import CHANNELS
 @click.option("--size", type=int, help="Utterances in all.  [default: each sentence twice]")
 @click.option("--cache", type=PATH, help="Folder for programs and models.  [default: as weights]")
 @click.option("--resume", is_flag=True, help="Go on with work that was stopped.")
-@click.option("--seed", type=SEED, default=1, show_default=True, help="Seed of everything drawn.")
-@click.option("--quiet", is_flag=True, help="No progress, only results and errors.")
+@seed_option
+@output_options
 def synth(
     text: Path,
     out: Path,
@@ -45,7 +45,7 @@ def synth(
     cache: Path | None,
     resume: bool,
     seed: int,
-    quiet: bool,
+    output: Output,
 ) -> None:
     """Have the domain's own sentences spoken by several voices, for training.
 
@@ -55,13 +55,12 @@ def synth(
     \b
     asr-adapt synth --text calls.txt --channel vhf --out data/spoken
     """
-    with working(quiet) as (stop, display):
+    with working(output) as (stop, display):
         from asr_adapt.synth import DEFAULT_VOICES, SynthJob, read_lines, speak_lines
-        from asr_adapt.voices import VOICES
         from asr_adapt.weight_cache import cache_root
 
         if voices == "list":
-            click.echo("\n".join(f"{v.name:25s} {v.source}, {v.licence}" for v in VOICES.values()))
+            show_voices(output)
             return
         names = DEFAULT_VOICES if voices is None else tuple(v.strip() for v in voices.split(","))
         lines = read_lines(text)
@@ -75,10 +74,26 @@ def synth(
             notice=display.say,
             progress=display.start(f"speaking {text.name}"),
         )
-    for name, rows in spoken.items():
-        minutes = sum(row.duration_s for row in rows) / 60
-        click.echo(f"{out / name}.jsonl: {len(rows)} utterances, {minutes:.1f} min")
-    click.echo(
+    minutes = {name: sum(row.duration_s for row in rows) / 60 for name, rows in spoken.items()}
+    made = [
+        {"manifest": str(out / f"{name}.jsonl"), "utterances": len(rows), "minutes": minutes[name]}
+        for name, rows in spoken.items()
+    ]
+    output.result(
+        {"manifests": made},
+        *(
+            f"{out / name}.jsonl: {len(rows)} utterances, {minutes[name]:.1f} min"
+            for name, rows in spoken.items()
+        ),
         f"next: asr-adapt finetune {out / 'train.jsonl'} --dev {out / 'dev.jsonl'} "
-        f"--channel {channel} --model MODEL --out ADAPTER"
+        f"--channel {channel} --model MODEL --out ADAPTER",
     )
+
+
+def show_voices(output: Output) -> None:
+    """Print the voices that can be named."""
+    from asr_adapt.voices import VOICES
+
+    voices = [{"name": v.name, "source": v.source, "licence": v.licence} for v in VOICES.values()]
+    lines = ("{name:25s} {source}, {licence}".format(**voice) for voice in voices)
+    output.result({"voices": voices}, *lines)

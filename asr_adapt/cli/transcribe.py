@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, working
-from asr_adapt.cli.options import PATH, prompt_options
+from asr_adapt.cli.common import EXIT_CODES, Output, working
+from asr_adapt.cli.options import PATH, device_option, output_options, prompt_options
 
 
 @click.command("transcribe", epilog=EXIT_CODES)
@@ -39,9 +39,9 @@ from asr_adapt.cli.options import PATH, prompt_options
 )
 @click.option("--beam-size", default=1, show_default=True, help="Beams; 1 is greedy.")
 @click.option("--batch-size", default=8, show_default=True, help="Stretches decoded together.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--quiet", is_flag=True, help="No progress, only results and errors.")
 @prompt_options
+@device_option
+@output_options
 def transcribe_command(
     audio: tuple[Path, ...],
     model: str,
@@ -54,10 +54,10 @@ def transcribe_command(
     speech_threshold: float,
     beam_size: int,
     batch_size: int,
-    device: str,
-    quiet: bool,
     prompt_template: str,
     prompt_budget: int,
+    device: str,
+    output: Output,
 ) -> None:
     """Write down what is said in each AUDIO file, with times.
 
@@ -67,7 +67,7 @@ def transcribe_command(
     \b
     asr-adapt transcribe watch.wav --model whisper-tiny.en --adapter adapters/calls --out texts
     """
-    with working(quiet) as (stop, display):
+    with working(output) as (stop, display):
         from asr_adapt.bias import read_bias_list
         from asr_adapt.bias_file import read_bias_file
         from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
@@ -92,5 +92,5 @@ def transcribe_command(
             formats=formats,
         )
         written = transcribe(audio, job, out, stop=stop, progress_for=display.start)
-    for path in written:
-        click.echo(str(path))
+    paths = [str(path) for path in written]
+    output.result({"written": paths}, *paths)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, working
+from asr_adapt.cli.common import EXIT_CODES, Output, working
 from asr_adapt.cli.options import (
     PATH,
     machine_options,
     normaliser_option,
+    output_options,
     prompt_options,
     reading_options,
 )
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
 @prompt_options
 @reading_options
 @machine_options
+@output_options
 def tune_bias_command(
     data: Path,
     model: str,
@@ -84,7 +87,7 @@ def tune_bias_command(
     prompt_budget: int,
     device: str,
     seed: int,
-    quiet: bool,
+    output: Output,
     rules: ReadingRules,
 ) -> None:
     """Search on dev speech for the best way to tell the recogniser what is known.
@@ -99,7 +102,7 @@ def tune_bias_command(
     """
     space_beams = parse_beams(beams)
     space_modes = parse_modes(modes)
-    with working(quiet) as (stop, display):
+    with working(output) as (stop, display):
         from asr_adapt.bias import read_bias_list
         from asr_adapt.own_data import read_checked, select_for_test
         from asr_adapt.settings import PromptSettings
@@ -133,7 +136,7 @@ def tune_bias_command(
             ),
         )
         found = tune_bias(job, out, resume=resume, stop=stop, display=display)
-    show_result(found, out)
+    show_result(found, out, output)
 
 
 def parse_modes(text: str) -> tuple[str, ...]:
@@ -160,7 +163,7 @@ def parse_beams(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
-def show_result(found: BiasFile, out: Path) -> None:
+def show_result(found: BiasFile, out: Path, output: Output) -> None:
     """Print what telling nothing, the default and the best choice came to."""
     from asr_adapt.bias_file import BiasChoice
     from asr_adapt.tune_bias import in_words
@@ -169,13 +172,21 @@ def show_result(found: BiasFile, out: Path) -> None:
     measured = {trial.choice: trial.measured for trial in found.trial}
     rows = [("told nothing", found.untold)]
     rows += [(in_words(choice), measured.get(choice)) for choice in (BiasChoice(), best)]
-    click.echo("on dev: WER %, words outside the list %, seconds of decoding")
-    for name, came_to in dict(rows).items():
-        if came_to:
-            click.echo(f"  {line(came_to)}  {name}")
-    if found.untold and measured[best].wer >= found.untold.wer:
-        click.echo("telling nothing is as good on dev: decode without the list")
-    click.echo(f"settings and {len(found.trial)} trials: {out}")
+    came_to = {name: result for name, result in rows if result}
+    useless = found.untold is not None and measured[best].wer >= found.untold.wer
+    record = {
+        "settings": str(out),
+        "trials": len(found.trial),
+        "telling_helps": not useless,
+        "dev": [{"telling": name, **asdict(result)} for name, result in came_to.items()],
+    }
+    output.result(
+        record,
+        "on dev: WER %, words outside the list %, seconds of decoding",
+        *(f"  {line(result)}  {name}" for name, result in came_to.items()),
+        *(["telling nothing is as good on dev: decode without the list"] if useless else []),
+        f"settings and {len(found.trial)} trials: {out}",
+    )
 
 
 def line(measured: Measured) -> str:
