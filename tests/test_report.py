@@ -450,7 +450,7 @@ def test_one_arm_without_adapter_tags_or_context_still_makes_a_report(tmp_path: 
     edit_rows(run / "sets" / "test" / "manifest.jsonl", strip)
     report = build.build_report([run], tmp_path / "out")
     text = " ".join(Page(page(tmp_path / "out")).text)
-    assert "as it comes makes" in text
+    assert "as it comes, " in text
     assert "Paired differences" not in text
     assert words.advice(report.primary) is None
     assert report.primary.by_snr is None or report.primary.by_snr.source.startswith("estimated")

@@ -11,8 +11,16 @@ from typing import Any
 
 from asr_adapt.records import ErrorCounts
 from asr_adapt.report.results import Report, SetReport
+from asr_adapt.report.signs import next_steps
 from asr_adapt.report.slices import Breakdown
-from asr_adapt.report.tables import compared, confused, dropped, term_rows
+from asr_adapt.report.tables import (
+    compared,
+    confused,
+    dropped,
+    silence_rate,
+    silence_s,
+    term_rows,
+)
 from asr_adapt.score import ArmScore, Comparison
 from asr_adapt.score_records import Difference, Measure
 
@@ -33,6 +41,7 @@ def report_to_json(report: Report) -> dict[str, Any]:
         },
         "arms": [_arm(first, arm) for arm in first.scores.arms],
         "comparisons": [_comparison(each) for each in first.scores.comparisons],
+        "advice": [{"about": each.about, "text": each.text} for each in next_steps(report)],
         "sets": [_set(part) for part in report.sets],
         "run": dict(report.runs[0].record),
         "further_runs": [dict(run.record) for run in report.runs[1:]],
@@ -112,6 +121,8 @@ def _arm(part: SetReport, arm: ArmScore) -> dict[str, Any]:
         "term_precision": arm.term_precision,
         "silence_utterances": arm.silence_utterances,
         "silence_insertions": arm.silence_insertions,
+        "silence_s": silence_s(part),
+        "silence_words_per_minute": silence_rate(part, arm),
         "failed": list(arm.failed),
         "missing": list(arm.missing),
         "flagged": dict(arm.flagged),

@@ -22,8 +22,9 @@ from asr_adapt.report import context, plots, words
 from asr_adapt.report.examples import REASONS
 from asr_adapt.report.markdown import command, title, visible
 from asr_adapt.report.results import Report, SetReport
+from asr_adapt.report.signs import next_steps
 from asr_adapt.report.slices import Breakdown
-from asr_adapt.report.tables import confused, dropped, term_rows
+from asr_adapt.report.tables import confused, dropped, silence_rate, term_rows
 
 MOST_ROWS = 15
 MARKS = {"sub": "≠", "del": "−", "ins": "+"}  # noqa: RUF001  # a real minus sign is meant
@@ -88,11 +89,13 @@ def _environment() -> Environment:
         reasons=REASONS,
         most_rows=MOST_ROWS,
         place=place,
+        next_steps=next_steps,
         arm_plot=_arm_plot,
         noise_plot=_noise_plot,
         confused=confused,
         dropped=dropped,
         term_rows=term_rows,
+        silence_rate=silence_rate,
         command=command,
         flat=_flat,
         duration=words.duration,

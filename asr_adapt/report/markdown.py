@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from asr_adapt.report.context import cells, context_columns, entity_columns
 from asr_adapt.report.context import title as measure_title
 from asr_adapt.report.results import Report, SetReport
+from asr_adapt.report.signs import next_steps
 from asr_adapt.report.slices import Breakdown
 from asr_adapt.report.tables import confused, term_rows
 from asr_adapt.report.words import (
@@ -60,6 +61,7 @@ def render_markdown(report: Report) -> str:
     lines += [f"- {each.sign} {escape(each.text)}" for each in steps(first)]
     said = [text for text in (advice(first), cost(report)) if text]
     lines += ["", *(line for text in said for line in (escape(text), ""))]
+    lines += _todo(report)
     lines += _arms(first) + _gains(first)
     lines += [line for part in (first.by_snr, *first.by_tag) if part for line in _slices(part)]
     lines += _measures(first) + _confusions(first) + _terms(first)
@@ -68,6 +70,11 @@ def render_markdown(report: Report) -> str:
         sentences = [f"- {each.sign} {escape(each.text)}" for each in about_set(part)]
         lines += [heading, "", *sentences, "", *_arms(part), *_measures(part)]
     return "\n".join([*lines, *_provenance(report)]) + "\n"
+
+
+def _todo(report: Report) -> list[str]:
+    rows = [f"{n}. {escape(each.text)}" for n, each in enumerate(next_steps(report), start=1)]
+    return ["What to do next:", "", *rows, ""] if rows else []
 
 
 def title(report: Report) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from asr_adapt.report.results import SetReport
-from asr_adapt.score import TermCounts, UtteranceScore, confusions
+from asr_adapt.score import ArmScore, TermCounts, UtteranceScore, confusions
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,19 @@ def confused(part: SetReport, arm: str) -> list[tuple[tuple[str, str], int]]:
     """List ((said, heard), count), most frequent first; "" stands for no word."""
     counts = confusions(of_arm(part, arm))
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def silence_s(part: SetReport) -> float:
+    """Return the length of the compared utterances in which nobody speaks."""
+    silent = {each.utterance_id for each in part.scores.utterances if each.silence}
+    ids = silent & compared(part)
+    return sum(each.duration_s for each in part.entry.utterances if each.utterance_id in ids)
+
+
+def silence_rate(part: SetReport, arm: ArmScore) -> float | None:
+    """Return the words that an arm heard in a minute where nobody spoke; None without silence."""
+    minutes = silence_s(part) / 60
+    return arm.silence_insertions / minutes if minutes else None
 
 
 def dropped(part: SetReport, arm: str) -> Counter[str]:

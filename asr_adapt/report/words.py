@@ -142,15 +142,8 @@ def lead(report: Report) -> str:
     part = report.primary
     if not part.rated:
         return f"{part.entry.title}: no transcripts to score against, so there is no error rate."
-    first, *others = part.rated
-    text = (
-        f"On {part.entry.title} ({size_words(part)}), the model {plain(first.arm)} makes "
-        f"{_per_hundred(first)} errors per 100 words{_range(first).replace('(', '(95 % interval ')}"
-    )
-    if not others:
-        return text + "."
-    more = [f"{_label(report, arm)}, {_per_hundred(arm)}{_range(arm)}" for arm in others]
-    return f"{text}; {'; '.join(more)}."
+    said = "; ".join(f"{_label(report, arm)}, {_wrong(arm)}{_range(arm)}" for arm in part.rated)
+    return f"On “{part.entry.title}” ({size_words(part)}): {said}."
 
 
 def _label(report: Report, arm: ArmScore) -> str:
@@ -160,9 +153,9 @@ def _label(report: Report, arm: ArmScore) -> str:
     return f"fine-tuned on {labels:.0f} minutes of transcribed speech"
 
 
-def _per_hundred(arm: ArmScore) -> str:
+def _wrong(arm: ArmScore) -> str:
     rate = 100 * (arm.wer or 0.0)
-    return f"{rate:.0f}" if rate >= 20 else f"{rate:.1f}"
+    return f"{rate:.0f} % of words wrong" if rate >= 20 else f"{rate:.1f} % of words wrong"
 
 
 def _range(arm: ArmScore) -> str:
@@ -263,7 +256,7 @@ def cost(report: Report) -> str | None:
         f"an adapter of {size(octets)}" if octets is not None else "",
     ]
     said = ", ".join(filter(None, bits))
-    speeds = [f"{plain(arm.arm)} {arm.rtf:.2f}" for arm in report.primary.scores.arms if arm.rtf]
-    decoding = f"Decoding time per second of audio: {', '.join(speeds)}." if speeds else ""
+    speeds = [f"{plain(arm.arm)} {arm.rtf:.2f} s" for arm in report.primary.scores.arms if arm.rtf]
+    decoding = f"Decoding a second of audio takes: {', '.join(speeds)}." if speeds else ""
     text = " ".join(filter(None, [f"Cost of adapting: {said}." if said else "", decoding]))
     return text or None

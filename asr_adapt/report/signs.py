@@ -1,0 +1,81 @@
+"""Gather from a report what advice is read from, and what stands on its first page.
+
+Pure functions over a `Report`. The advice itself is in `asr_adapt.report.advice`.
+"""
+
+from __future__ import annotations
+
+from asr_adapt.records import ErrorCounts
+from asr_adapt.report.advice import Advice, Extremes, Signs, advise
+from asr_adapt.report.results import Report
+from asr_adapt.report.slices import Breakdown
+from asr_adapt.report.tables import dropped, of_arm, silence_s
+from asr_adapt.score import ArmScore
+from asr_adapt.score_records import all_terms
+
+FEWEST_WORDS = 100
+"""A slice of fewer words has an error rate that a single call can turn around."""
+
+
+def next_steps(report: Report, labels: str | None = None) -> list[Advice]:
+    """List what to do next.
+
+    Args:
+        report: a scored report.
+        labels: what a learning curve says more labels would bring.
+
+    Returns:
+        The most important first; empty where nothing could be scored.
+    """
+    best = report.primary.best
+    return advise(read_signs(report, best, labels)) if best else []
+
+
+def read_signs(report: Report, arm: ArmScore, labels: str | None = None) -> Signs:
+    """Gather the signs of one arm on the first set."""
+    part = report.primary
+    scores = of_arm(part, arm.arm)
+    terms = all_terms(arm.terms)
+    names = [each.arm for each in part.rated]
+    decoded = [each for each in report.sets if arm.arm in {one.arm for one in each.scores.arms}]
+    return Signs(
+        words=arm.words,
+        on_phrases=arm.context_words,
+        utterances=arm.utterances,
+        phrases_said=terms.hits + terms.misses,
+        phrases_found=terms.hits,
+        listed=any(each.phrases for each in scores),
+        told=any(name.endswith("+bias") for name in names),
+        tuned=any(name.startswith("lora") for name in names),
+        looping=sum("loop" in each.flags for each in scores),
+        empty=sum("empty" in each.flags and not each.silence for each in scores),
+        leaks=terms.leaks,
+        dropped=sum(dropped(part, arm.arm).values()),
+        failed=len(arm.failed),
+        silence_words=sum(each.scores.arm(arm.arm).silence_insertions for each in decoded),
+        silence_s=sum(silence_s(each) for each in decoded),
+        noise=_extremes(part.by_snr, arm.arm) if part.by_snr else None,
+        forgotten=_forgotten(report),
+        labels=labels,
+    )
+
+
+def _extremes(part: Breakdown, arm: str) -> Extremes | None:
+    known = [
+        (each.value, words.rate)
+        for each in part.slices
+        if (words := each.words.get(arm, ErrorCounts())).reference_length >= FEWEST_WORDS
+        and words.rate is not None
+    ]
+    if len(known) < 2:
+        return None
+    (noisiest, high), (clearest, low) = known[0], known[-1]
+    return Extremes(part.title, noisiest, high, clearest, low)
+
+
+def _forgotten(report: Report) -> float | None:
+    for part in report.sets:
+        change = part.comparison("base", "lora") if part.entry.role == "general" else None
+        if change and change.ci95[0] > 0:
+            return change.wer_difference
+    return None
