@@ -32,6 +32,8 @@ from asr_adapt.records import Utterance
 from asr_adapt.settings import Augmentation, PromptMix, PromptSettings, ReplaySettings
 from asr_adapt.window import MAX_FRAMES, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, Window, length_bucket
 
+LONGEST_SAMPLES = MAX_FRAMES * SAMPLES_PER_FRAME
+
 IGNORED_LABEL = -100
 REPLAY = "replay"
 """Tag ``channel`` of general speech that is sent over a channel drawn anew in each epoch."""
@@ -164,6 +166,7 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         key = zlib.crc32(utterance.utterance_id.encode())
         rng = np.random.default_rng([self.seed, 2, epoch, key])
         channel = self.channel_of(utterance, rng)
+        sound = at_other_speed(sound, self.augmentation.speed_percent, rng)
         sound = through_channel(sound, replace(self.augmentation, channel=channel), rng)
         gain_db = rng.uniform(-self.augmentation.gain_db, self.augmentation.gain_db)
         louder: np.ndarray = np.clip(sound * np.float32(10 ** (gain_db / 20)), -1.0, 1.0)
@@ -226,6 +229,16 @@ def collate_tokens(
         inputs[i, : len(whole) - 1] = torch.tensor(whole[:-1])
         labels[i, len(start) - 1 : len(whole) - 1] = torch.tensor(text)
     return {"decoder_input_ids": inputs, "labels": labels}
+
+
+def at_other_speed(sound: np.ndarray, percent: int, rng: np.random.Generator) -> np.ndarray:
+    """Play sound up to ``percent`` faster or slower, but never so slowly that Whisper cuts it."""
+    faster = int(rng.integers(-percent, percent + 1))
+    if faster == 0 or len(sound) * 100 > LONGEST_SAMPLES * (100 + faster):
+        return sound
+    played = torchaudio.functional.resample(torch.from_numpy(sound), 100 + faster, 100)
+    changed: np.ndarray = played.numpy()
+    return changed
 
 
 def through_channel(

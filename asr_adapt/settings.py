@@ -170,6 +170,9 @@ class Augmentation:
             (Park et al. 2019, https://arxiv.org/abs/1904.08779).
         frequency_mask_bins: widest band hidden, in mel bins.
         gain_db: loudness is changed by up to so many dB either way.
+        speed_percent: speech is played up to so many per cent faster or slower, its pitch with
+            it, which makes other speakers of the same ones (Ko et al. 2015, "Audio augmentation
+            for speech recognition", https://doi.org/10.21437/Interspeech.2015-711).
     """
 
     channel: str = "none"
@@ -178,6 +181,7 @@ class Augmentation:
     time_mask_share: float = 0.05
     frequency_mask_bins: int = 12
     gain_db: float = 6.0
+    speed_percent: int = 10
 
     def __post_init__(self) -> None:
         _require(
@@ -192,6 +196,7 @@ class Augmentation:
             0 <= self.time_mask_share < 1 and self.frequency_mask_bins >= 0 and self.gain_db >= 0,
             "time_mask_share needs 0 to 1, frequency_mask_bins and gain_db 0 or more",
         )
+        _require(0 <= self.speed_percent <= 50, f"speed_percent {self.speed_percent}: need 0 to 50")
 
 
 @dataclass(frozen=True, slots=True)

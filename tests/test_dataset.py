@@ -22,6 +22,7 @@ from asr_adapt.dataset import (
     REPLAY,
     BatchPlan,
     TrainingBatches,
+    at_other_speed,
     bucketed,
     collate_tokens,
     plan_batches,
@@ -174,8 +175,7 @@ def test_sound_is_drawn_anew_in_every_epoch(toy: Path) -> None:
     utterance = items.utterances[0]
     first, again, second = (items._sound(utterance, epoch) for epoch in (0, 0, 1))
     assert (first == again).all()
-    assert not (first == second).all()
-    assert len(first) == len(second) == round(utterance.duration_s * 16_000)
+    assert not np.array_equal(first, second)
 
 
 def test_replayed_speech_is_sent_over_channels_in_the_shares_asked_for(toy: Path) -> None:
@@ -191,12 +191,33 @@ def test_replayed_speech_is_sent_over_channels_in_the_shares_asked_for(toy: Path
 
 
 def test_sound_that_came_over_a_channel_gets_no_second_one(toy: Path) -> None:
-    items = batches(toy, augmentation=Augmentation(channel="vhf", gain_db=0))
+    items = batches(toy, augmentation=Augmentation(channel="vhf", gain_db=0, speed_percent=0))
     clean = items.utterances[0]
     recorded = replace(clean, tags={})
     original = load_audio(clean.audio_path, clean.start_s, clean.duration_s)
     assert (items._sound(recorded, 0) == original).all()
     assert not (items._sound(clean, 0) == original).all()
+
+
+def test_other_speeds_are_within_the_share_and_take_the_pitch_along() -> None:
+    tone = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000).astype(np.float32)
+    rng = np.random.default_rng(1)
+    speeds = set()
+    for _ in range(40):
+        played = at_other_speed(tone, 10, rng)
+        speed = len(tone) / len(played)
+        speeds.add(round(speed, 2))
+        peak_hz = np.argmax(np.abs(np.fft.rfft(played, 160_000))) / 10
+        assert peak_hz == pytest.approx(440 * speed, rel=0.005)
+    assert 0.9 <= min(speeds) < max(speeds) <= 1.1
+    assert len(speeds) > 10
+    assert (at_other_speed(tone, 0, rng) == tone).all()
+
+
+def test_what_just_fits_the_window_is_not_slowed_down() -> None:
+    whole = np.zeros(30 * 16_000, np.float32)
+    rng = np.random.default_rng(1)
+    assert max(len(at_other_speed(whole, 10, rng)) for _ in range(30)) == len(whole)
 
 
 def prompt_shares(items: TrainingBatches) -> Counter[str]:

@@ -18,7 +18,7 @@ from asr_adapt.manifest import read_manifest
 from asr_adapt.records import Utterance
 from asr_adapt.splits import check_leaks
 from asr_adapt.spoken_calls import data
-from asr_adapt.spoken_calls.calls import SPLITS, Call, Lexicon, make_call, make_calls
+from asr_adapt.spoken_calls.calls import SPLITS, Call, Lexicon, make_call, make_calls, splice
 from asr_adapt.spoken_calls.data import Domain, Radio, Size
 from asr_adapt.text import get_normaliser
 from asr_adapt.voices import VOICES
@@ -80,7 +80,7 @@ def test_frames_are_many_and_every_topic_is_on_every_side(lexicons: dict[str, Le
     assert len({frame.frame_id for frame in frames}) == len({f.text for f in frames}) == len(frames)
     topics = {split: {f.topic for f in lexicon.frames} for split, lexicon in lexicons.items()}
     assert topics["train"] == topics["dev"] == topics["test"]
-    assert len(lexicons["test"].frames) >= 0.2 * len(frames)
+    assert len(lexicons["test"].frames) >= 0.12 * len(frames)
 
 
 def test_no_frame_of_one_split_is_nearly_one_of_another(lexicons: dict[str, Lexicon]) -> None:
@@ -148,6 +148,35 @@ def test_calls_are_the_same_for_a_seed_and_a_larger_count_adds_to_them(
     assert max(used.values()) - min(used.values()) <= 1
 
 
+def test_spliced_calls_are_clauses_of_two_frames(
+    domain: Domain, lexicons: dict[str, Lexicon]
+) -> None:
+    frames = lexicons["train"].frames
+    rng = np.random.default_rng(3)
+    for first, second in itertools.pairwise(frames):
+        spliced = splice(first, second, rng)
+        words = slots_as_words(spliced.text)
+        begins, ends = slots_as_words(first.text), slots_as_words(second.text)
+        assert any(
+            words == begins[:cut] + ends[-left:]
+            for cut in range(1, len(begins) + 1)
+            for left in [len(words) - cut]
+            if 0 < left <= len(ends)
+        ), spliced.text
+        call = make_call(spliced, lexicons["train"], domain.grammar, rng)
+        assert re.fullmatch(r"[A-Z][A-Za-z',.? -]*[.?]", call.reference), call.reference
+
+
+def test_only_the_asked_share_of_calls_is_spliced(
+    domain: Domain, lexicons: dict[str, Lexicon]
+) -> None:
+    calls = make_calls(lexicons["train"], domain.grammar, 600, 1, 0.3)
+    spliced = sum("+" in call.frame.frame_id for call in calls)
+    assert spliced / 600 == pytest.approx(0.3, abs=0.08)  # four standard deviations
+    whole = make_calls(lexicons["train"], domain.grammar, 600, 1)
+    assert not any("+" in call.frame.frame_id for call in whole)
+
+
 def test_names_are_told_apart_once_normalised(domain: Domain, lexicons: dict[str, Lexicon]) -> None:
     """Scores compare normalised words: two names must not become one."""
     normalise = get_normaliser("spoken-en")
@@ -179,8 +208,8 @@ def test_calls_are_planned_the_same_for_a_seed(
     assert len({plan.request.path for plan in plans}) == 200
     voices = Counter(plan.request.voice.name for plan in plans)
     weights = domain.voices["test"]
-    expected = 200 * weights["flite-slt"] / sum(weights.values())
-    assert voices["flite-slt"] == pytest.approx(expected, abs=25)
+    for voice, weight in weights.items():
+        assert voices[voice] == pytest.approx(200 * weight / sum(weights.values()), abs=25)
     assert len({plan.request.pitch_semitones for plan in plans}) == 5
 
 

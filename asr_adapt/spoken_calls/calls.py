@@ -22,6 +22,7 @@ SPLITS = ("train", "dev", "test")
 
 _SLOT = re.compile(r"\{(other_)?([a-z]+)\}")
 _WORD = re.compile(r"[A-Za-z-]+")
+_CLAUSE = re.compile(r"(?<=[,.?!]) ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Grammar:
         listed: kinds that fill the context up; the first has ``listed_share`` of it.
         listed_share: share of the first of them; the others have equal parts of the rest.
         context_size: fewest and most phrases of a context.
+        spliced_share: share of the calls to train on that `splice` puts together.
     """
 
     kinds: tuple[str, ...]
@@ -88,6 +90,7 @@ class Grammar:
     listed: tuple[str, ...]
     listed_share: float
     context_size: tuple[int, int]
+    spliced_share: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,19 +189,41 @@ def split_of(name: str, shares: Mapping[str, int]) -> str:
     return "train"
 
 
-def make_calls(lexicon: Lexicon, grammar: Grammar, count: int, seed: int) -> list[Call]:
+def make_calls(
+    lexicon: Lexicon, grammar: Grammar, count: int, seed: int, spliced_share: float = 0.0
+) -> list[Call]:
     """Make calls that use every frame about equally often.
 
     The same seed gives the same calls, and a larger count the same ones and more.
+
+    Args:
+        lexicon: frames and names of one split.
+        grammar: how the trade speaks.
+        count: how many calls.
+        seed: of all draws.
+        spliced_share: share of calls that begin as one frame and end as another, so that who
+            trains on them cannot learn whole sentences by heart.
     """
     order = np.random.default_rng((seed, 0))
     frames: list[Frame] = []
     while len(frames) < count:
         frames += [lexicon.frames[i] for i in order.permutation(len(lexicon.frames))]
-    return [
-        make_call(frame, lexicon, grammar, np.random.default_rng((seed, 1, index)))
-        for index, frame in enumerate(frames[:count])
-    ]
+    calls = []
+    for index, frame in enumerate(frames[:count]):
+        rng = np.random.default_rng((seed, 1, index))
+        if spliced_share and rng.random() < spliced_share:
+            frame = splice(frame, lexicon.frames[rng.integers(len(lexicon.frames))], rng)
+        calls.append(make_call(frame, lexicon, grammar, rng))
+    return calls
+
+
+def splice(first: Frame, second: Frame, rng: np.random.Generator) -> Frame:
+    """Return a frame that begins as one and goes on as another, each cut between two clauses."""
+    heads, tails = _CLAUSE.split(first.text), _CLAUSE.split(second.text)
+    head = " ".join(heads[: int(rng.integers(1, len(heads) + 1))]).rstrip(",.?!")
+    tail = " ".join(tails[int(rng.integers(len(tails))) :])
+    text = f"{head}{'. ' if tail[0].isupper() else ', '}{tail}"
+    return Frame(f"{first.frame_id}+{second.frame_id}", first.topic, first.split, text)
 
 
 def make_call(frame: Frame, lexicon: Lexicon, grammar: Grammar, rng: np.random.Generator) -> Call:

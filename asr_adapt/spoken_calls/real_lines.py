@@ -19,6 +19,9 @@ from asr_adapt.sources.debian import fetch_debian
 from asr_adapt.sources.fotaq import PACKAGE, read_fotaq, split_speakers
 
 REAL_S = (2.0, 8.0)
+GENERAL_S = (0.8, 12.0)
+"""General speech has short lines too: what an adapter never hears in training, such as a single
+word, it unlearns first."""
 REAL_WORDS_PER_S = (1.0, 5.0)
 SPEAKER_SHARE = 0.3
 """The most that one real speaker may have of a set: half of all lines are the hero's."""
@@ -53,15 +56,20 @@ def read_real_lines(
     rest = [line for line in train if line.utterance_id not in drawn]
     return {
         "real_train": real_train,
-        "general": draw_lines(rest, counts["general"], (seed, 13)),
+        "general": draw_lines(rest, counts["general"], (seed, 13), GENERAL_S),
         "real_dev": draw_lines(dev, counts["real_dev"], (seed, 11)),
         "real": draw_lines(speakers.test, counts["real"], (seed, 12)),
     }
 
 
-def draw_lines(lines: Iterable[Utterance], count: int, seed: tuple[int, ...]) -> list[Utterance]:
+def draw_lines(
+    lines: Iterable[Utterance],
+    count: int,
+    seed: tuple[int, ...],
+    lengths_s: tuple[float, float] = REAL_S,
+) -> list[Utterance]:
     """Draw lines of fair length and pace, no speaker with more than `SPEAKER_SHARE` of them."""
-    usable = [line for line in lines if is_usable(line)]
+    usable = [line for line in lines if is_usable(line, lengths_s)]
     most = round(SPEAKER_SHARE * count)
     taken: Counter[str | None] = Counter()
     drawn: list[Utterance] = []
@@ -73,14 +81,14 @@ def draw_lines(lines: Iterable[Utterance], count: int, seed: tuple[int, ...]) ->
     return drawn
 
 
-def is_usable(line: Utterance) -> bool:
-    """Whether a line is 2 to 8 s of words at a pace that a transcript can be trusted at."""
+def is_usable(line: Utterance, lengths_s: tuple[float, float]) -> bool:
+    """Whether a line is of fair length, and of words at a pace that a transcript is trusted at."""
     text = line.reference or ""
     plain = re.fullmatch(r"[A-Za-z][A-Za-z ,.!?'-]+", text) is not None
     pace = len(text.split()) / line.duration_s
     return (
         plain
-        and REAL_S[0] <= line.duration_s <= REAL_S[1]
+        and lengths_s[0] <= line.duration_s <= lengths_s[1]
         and REAL_WORDS_PER_S[0] <= pace <= REAL_WORDS_PER_S[1]
     )
 
