@@ -52,7 +52,7 @@ VOICES: Mapping[str, Mapping[str, int]] = {
 """Voices of each split, with weights; no voice is in two of them. The test set has those that a
 listener understands: what a voice garbles, no arm can get right. Whisper reads piper-joe, flite-rms
 and flite-kal16 wrongly most often even without a radio, and flite-slt as soon as it has passed the
-band of one (37 % of words wrong behind nothing but 300 to 3000 Hz, the Kokoro styles 15 to 17 %)."""
+band of one (37 % of words wrong behind nothing but 300 to 3000 Hz, Kokoro's styles 15 to 17 %)."""
 
 PITCHES_SEMITONES = (-2, -1, 0, 1, 2)
 """Each makes a speaker of its own of a voice."""
