@@ -181,16 +181,7 @@ def train_adapter(
         if card.base_sha256 != weights.sha256 or card.seed != config.seed:
             raise UsageError(f"{adapter_dir}: holds the adapter of another run; use another --out")
         return card
-    job = TrainJob(
-        train=data.train,
-        dev=data.dev,
-        settings=config.train,
-        prompts=config.prompts,
-        normaliser=config.normaliser,
-        seed=config.seed,
-        general=data.general,
-        command=command,
-    )
+    job = training_job(config, data, command)
     return finetune(
         load_base(weights, pick_device(config.device)),
         job,
@@ -200,6 +191,20 @@ def train_adapter(
         observer=training_line(display),
         notice=display.say,
         progress_for=display.start,
+    )
+
+
+def training_job(config: RecipeConfig, data: RecipeData, command: Sequence[str]) -> TrainJob:
+    """Return what the recipe trains."""
+    return TrainJob(
+        train=data.train,
+        dev=data.dev,
+        settings=config.train,
+        prompts=config.prompts,
+        normaliser=config.normaliser,
+        seed=config.seed,
+        general=data.general,
+        command=command,
     )
 
 

@@ -24,21 +24,22 @@ FLOORS = (
     " spoken_words stopping text transcripts voice_activity window",
     # 2: utterances, phrases, adapters and logs on the disk, and where speech comes from
     "adapter bias bias_file checkpoints config corrections ctranslate2_format ctranslate2_whisper"
-    " distractors hypotheses importers links manifest phrase_tree retrieval sources splits"
-    " spoken_calls strategies telling train_job voices weight_cache whisper_tokenizer",
+    " curve_record distractors hypotheses importers links manifest phrase_tree retrieval sources"
+    " splits spoken_calls strategies telling train_job voices weight_cache whisper_tokenizer",
     # 3: batches, models, scores
     "agreement boosting bootstrap dataset inspection labelling model own_data score score_records"
-    " terms text_checks weights entities measures",
+    " terms text_checks weights entities measures curve_parts curve_scores power_law",
     # 4: training, decoding, reports
     "decode doctor evaluate pick pseudo report selection synth teacher train"
     " transcription trials tuning views",
     # 5: the whole flow
-    "recipe tune_bias",
+    "learning_curve recipe tune_bias",
     # 6: the command line
     "__main__ cli prepare_script",
 )
 
 HOMES: dict[str, tuple[str, ...]] = {
+    "PIL": ("report.plots",),
     "click": ("cli", "prepare_script"),
     "datasets": ("importers.hub",),
     "filelock": ("sources.debian", "voices.neural", "weight_cache"),
@@ -58,7 +59,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "rapidfuzz": ("retrieval",),
     "rich": ("cli", "progress", "report.console"),
     "safetensors": ("ctranslate2_whisper", "model"),
-    "scipy": ("voices.speech",),
+    "scipy": ("power_law", "voices.speech"),
     "soundfile": ("audio",),
     "soxr": ("audio",),
     "torch": ("boosting", "channel", "dataset", "decode", "links", "model", "train", "trials"),
@@ -67,7 +68,12 @@ HOMES: dict[str, tuple[str, ...]] = {
     "whisper_normalizer": ("text",),
 }
 EVERYWHERE = {"numpy"}
-COMES_WITH = {"pyarrow": "datasets", "markupsafe": "jinja2", "hibari": "hibari-tts"}
+COMES_WITH = {
+    "PIL": "matplotlib",
+    "pyarrow": "datasets",
+    "markupsafe": "jinja2",
+    "hibari": "hibari-tts",
+}
 HEAVY = ("torch", "torchaudio", "transformers", "peft", "datasets")
 
 
