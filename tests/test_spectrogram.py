@@ -18,7 +18,7 @@ from PIL import Image
 from asr_adapt.errors import EnvironmentProblem
 from asr_adapt.records import Utterance
 from asr_adapt.report import clips
-from asr_adapt.report.plots import paint_spectrogram
+from asr_adapt.report.plots import WAVE_ROWS, paint_sound
 from asr_adapt.spectrogram import mel_decibels
 
 
@@ -86,15 +86,29 @@ def test_a_moment_is_in_the_column_of_its_time() -> None:
 def test_pictures_show_low_below_high_and_quiet_below_loud() -> None:
     decibels = np.full((80, 100), -80, np.float32)
     decibels[10, 20], decibels[60, 20] = 0, -20
-    picture = np.asarray(Image.open(io.BytesIO(paint_spectrogram(decibels, -80))).convert("L"))
-    assert picture.shape == (80, 100)
+    flat = np.zeros((2, 100), np.float32)
+    picture = np.asarray(Image.open(io.BytesIO(paint_sound(flat, decibels))).convert("L"))
+    assert picture.shape == (WAVE_ROWS + 80, 100)
+    picture = picture[WAVE_ROWS:]
     assert int(picture[79 - 10, 20]) > int(picture[79 - 60, 20]) > 100
     assert np.delete(picture, 20, axis=1).max() < 5
 
 
+def test_the_wave_is_as_high_as_it_is_loud() -> None:
+    envelope = np.zeros((2, 30), np.float32)
+    envelope[:, 10], envelope[:, 20] = (-0.4, 0.4), (0, 0.2)
+    decibels = np.full((80, 30), -80, np.float32)
+    picture = np.asarray(Image.open(io.BytesIO(paint_sound(envelope, decibels))).convert("L"))
+    heights = (picture[:WAVE_ROWS] > 50).sum(axis=0)
+    assert heights[10] == WAVE_ROWS
+    assert abs(int(heights[20]) - WAVE_ROWS / 4) <= 1
+    assert set(np.delete(heights, [10, 20])) <= {0, 1, 2}
+
+
 def test_pictures_hold_pixels_and_nothing_else() -> None:
-    content = paint_spectrogram(mel_decibels(tone(800)), -80)
-    assert content == paint_spectrogram(mel_decibels(tone(800)), -80)
+    wave_ = np.zeros((2, 65), np.float32)
+    content = paint_sound(wave_, mel_decibels(tone(800)))
+    assert content == paint_sound(wave_, mel_decibels(tone(800)))
     assert Image.open(io.BytesIO(content)).info.keys() <= {"dpi"}
     assert b"tEXt" not in content
     assert b"tIME" not in content
@@ -104,10 +118,10 @@ def test_pictures_stand_beside_their_sound_under_its_name(tmp_path: Path) -> Non
     clip = clips.write_clip(write_sound(tmp_path / "x.wav", tone(500, 2)), tmp_path / "out")
     assert clip is not None
     assert clip.picture is not None
-    assert clip.picture.path == clip.path.removesuffix(".wav") + ".png"
+    assert clip.picture.path == clip.path.removesuffix(".flac") + ".png"
     assert clip.duration_s == 2
     with Image.open(tmp_path / "out" / clip.picture.path) as picture:
-        assert picture.size == (clip.picture.width, clip.picture.height) == (129, 80)
+        assert picture.size == (clip.picture.width, clip.picture.height) == (129, WAVE_ROWS + 80)
 
 
 def test_names_of_the_data_never_become_paths(tmp_path: Path) -> None:
@@ -135,7 +149,7 @@ def test_without_librosa_there_are_sounds_but_no_pictures(
     clip = clips.write_clip(write_sound(tmp_path / "x.wav", tone(500)), tmp_path / "out")
     assert clip is not None
     assert clip.picture is None
-    assert [path.suffix for path in (tmp_path / "out" / "audio").iterdir()] == [".wav"]
+    assert [path.suffix for path in (tmp_path / "out" / "audio").iterdir()] == [".flac"]
 
 
 @pytest.mark.slow

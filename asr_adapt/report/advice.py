@@ -248,8 +248,8 @@ def _forgetting(signs: Signs) -> Advice | None:
     return Advice(
         "forgetting",
         f"Fine-tuning made general speech worse by {100 * signs.forgotten:.1f} points. If you "
-        "decode such speech too, train with general speech (finetune --general) or apply less of "
-        "the adapter (eval --strength).",
+        "decode such speech too, train with more general speech (finetune --general) or apply less "
+        "of the adapter (eval --strength).",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from asr_adapt.errors import DataError, UsageError
@@ -25,11 +26,17 @@ from asr_adapt.report.listing import render_errors
 from asr_adapt.report.markdown import render_markdown
 from asr_adapt.report.results import Report, SetReport
 from asr_adapt.report.runs import Run, RunSet, merge_sets, read_run
-from asr_adapt.report.slices import break_down_noise, break_down_tags, compared_counts
+from asr_adapt.report.slices import (
+    break_down_noise,
+    break_down_tags,
+    compared_counts,
+    measure_noise,
+)
 from asr_adapt.score import RunScores, score_run
 
-MOST_EXAMPLES = 60
-"""Utterances shown in all sets together: what one page and a folder of clips can hold."""
+MOST_EXAMPLES = 600
+"""Utterances shown in all sets together, about 5 kB of page and 0.1 MB of sound each: more than
+that is slow to open on a phone. All of them stand in ``errors.txt``."""
 
 
 def build_report(
@@ -102,10 +109,9 @@ def _set_report(
         raise DataError(f"set '{entry.name}': {error}") from error
     counts = compared_counts(scores)
     tags = break_down_tags(entry.utterances, counts)
-    noise = break_down_noise(entry.utterances, counts)
-    plain = SetReport(entry, scores, tags, noise, ())
-    examples = _examples(plain, share, room, out_dir)
-    return SetReport(entry, scores, tags, noise, examples)
+    noise = measure_noise(entry.utterances)
+    plain = SetReport(entry, scores, tags, break_down_noise(noise, counts), noise, ())
+    return replace(plain, examples=_examples(plain, share, room, out_dir))
 
 
 def _examples(part: SetReport, share: Share, room: int, out_dir: Path) -> tuple[Example, ...]:

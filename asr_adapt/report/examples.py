@@ -1,8 +1,8 @@
-"""Choose the utterances to look at and to listen to, and align all arms on them.
+"""Order the utterances to look at and to listen to, and align all arms on them.
 
-An utterance is shown because the best arm is *worst* there, because the best arm *helped* or
-*hurt* most against the first one, or because decoding *flagged* it or failed. Writes the clips of
-what is shown; a set contributes only as many as its share allows.
+First come those where the best arm is *worst*, where it *helped* or *hurt* most against the first
+one, and those that decoding *flagged* or failed; then all others, as far as there is room. Writes
+the clips of what is shown.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def choose(scores: RunScores, first: str, best: str, share: Share) -> dict[str, 
         share: how many to choose for each reason.
 
     Returns:
-        Utterance ids with the reasons, the worst first.
+        Utterance ids with the reasons, the worst first; all others follow without a reason, those
+        with the most errors first.
     """
     by_id: dict[str, dict[str, UtteranceScore]] = defaultdict(dict)
     for each in scores.utterances:
@@ -93,7 +94,8 @@ def choose(scores: RunScores, first: str, best: str, share: Share) -> dict[str, 
     ):
         for utterance_id in _top(by_id, weigh, limit):
             reasons[utterance_id] = (*reasons.get(utterance_id, ()), reason)
-    return reasons
+    others = sorted(by_id, key=lambda each: (-_errors(by_id[each], best), each))
+    return reasons | {each: () for each in others if each not in reasons}
 
 
 def _errors(arms: Mapping[str, UtteranceScore], arm: str) -> int:

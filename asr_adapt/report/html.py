@@ -20,6 +20,8 @@ from markupsafe import Markup
 from asr_adapt.records import ARMS
 from asr_adapt.report import context, plots, words
 from asr_adapt.report.examples import REASONS
+from asr_adapt.report.facets import browse
+from asr_adapt.report.leads import find_leads
 from asr_adapt.report.markdown import command, title, visible
 from asr_adapt.report.results import Report, SetReport
 from asr_adapt.report.signs import next_steps
@@ -89,6 +91,8 @@ def _environment() -> Environment:
         reasons=REASONS,
         most_rows=MOST_ROWS,
         place=place,
+        browse=browse,
+        find_leads=find_leads,
         next_steps=next_steps,
         arm_plot=_arm_plot,
         noise_plot=_noise_plot,

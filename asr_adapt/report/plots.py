@@ -12,14 +12,15 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
+
+from asr_adapt.spectrogram import RANGE_DB
 
 ARM_COLOURS = {
     "base": "#7f8790",
@@ -36,7 +37,12 @@ OTHER_COLOUR = "#a86bb5"
 SOUND_COLOURS = "magma"
 """From black over red to pale yellow, lightness rising evenly: it can be read without colours,
 on a light page, on a dark one and on paper (bids.github.io/colormap)."""
-_NO_VERSION: dict[str, Any] = {"Software": None}  # else matplotlib's would be in the bytes
+SHADES = 64
+"""Steps of 1.25 dB: finer than is seen."""
+WAVE_ROWS = 32
+WAVE_SHADE = 46
+QUIETEST_SAMPLE = 2**-10
+"""A sound below this is drawn as flat: it is silence, not a wave."""
 _INK = "#010203"  # replaced by currentColor; no arm uses it
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
@@ -158,26 +164,35 @@ def plot_training(loss: Line | None, dev_wer: Line | None) -> str:
     return _draw(paint, 3.0, "Training loss and word error rate on the dev set by step")
 
 
-def paint_spectrogram(decibels: NDArray[np.float32], lowest_db: float) -> bytes:
-    """Return a PNG of a spectrogram, one pixel for each value.
+def paint_sound(envelope: NDArray[np.float32], decibels: NDArray[np.float32]) -> bytes:
+    """Return a PNG of a sound: its wave above its spectrogram, on one time axis.
+
+    Its pixels are places in a palette, which takes a quarter of the bytes of full colours.
 
     Args:
-        decibels: from ``lowest_db`` (dark) to 0 (bright), shape ``(bands, columns)``, the lowest
+        envelope: least and greatest sample of each column, full scale being 1, shape
+            ``(2, columns)``.
+        decibels: from ``-RANGE_DB`` (dark) to 0 (bright), shape ``(bands, columns)``, the lowest
             band first.
-        lowest_db: what is darkest.
     """
+    shown = np.clip(1 + decibels[::-1] / RANGE_DB, 0, 1) * (SHADES - 1)
+    pixels = np.vstack([_paint_wave(envelope), shown.astype(np.uint8)])
+    picture = Image.fromarray(pixels)
+    palette = mpl.colormaps[SOUND_COLOURS](np.linspace(0, 1, SHADES), bytes=True)[:, :3]
+    picture.putpalette(palette.tobytes())
     buffer = io.BytesIO()
-    image.imsave(
-        buffer,
-        decibels,
-        vmin=lowest_db,
-        vmax=0.0,
-        cmap=SOUND_COLOURS,
-        origin="lower",
-        format="png",
-        metadata=_NO_VERSION,
-    )
+    picture.save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def _paint_wave(envelope: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return shades of shape ``(WAVE_ROWS, columns)``; the loudest sample reaches the edges."""
+    loudest = max(float(np.abs(envelope).max(initial=0.0)), QUIETEST_SAMPLE)
+    middle = (WAVE_ROWS - 1) / 2
+    low, high = np.round(middle - middle * envelope / loudest)
+    rows = np.arange(WAVE_ROWS)[:, None]
+    inside = (rows >= high) & (rows <= low)
+    return np.where(inside, WAVE_SHADE, 0).astype(np.uint8)
 
 
 def _draw(paint: Callable[[Axes], None], height_in: float, title: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from asr_adapt.records import ARMS
 from asr_adapt.report.examples import Example
 from asr_adapt.report.runs import Run, RunSet
-from asr_adapt.report.slices import Breakdown
+from asr_adapt.report.slices import Breakdown, Noise
 from asr_adapt.score import ArmScore, Comparison, RunScores
 
 
@@ -23,6 +23,7 @@ class SetReport:
         scores: all arms.
         by_tag: word error rates by the values of each tag.
         by_snr: word error rates by noise; None where noise is neither tagged nor measurable.
+        noise: how noisy each utterance is.
         examples: utterances to look at.
     """
 
@@ -30,6 +31,7 @@ class SetReport:
     scores: RunScores
     by_tag: tuple[Breakdown, ...]
     by_snr: Breakdown | None
+    noise: Noise
     examples: tuple[Example, ...]
 
     @property

@@ -74,15 +74,58 @@ def break_down_tags(utterances: Sequence[Utterance], counts: Counts) -> tuple[Br
     return tuple(each for each in found if 2 <= len(each.slices) <= MOST_VALUES)
 
 
-def break_down_noise(utterances: Sequence[Utterance], counts: Counts) -> Breakdown | None:
-    """Break down by noise; None if it is unknown or the same everywhere."""
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How noisy each utterance is: ``values`` by utterance id, in decibels."""
+
+    name: str
+    title: str
+    source: str
+    values: Mapping[str, float]
+
+    @property
+    def step_db(self) -> int:
+        """Width of a bin: 5 dB is a step that one hears; a very wide range is shown in tens."""
+        return 5 if max(self.values.values()) - min(self.values.values()) <= 40 else 10
+
+    def bin(self, utterance_id: str) -> int | None:
+        """Return the bin of an utterance: its lower end in steps; None if its noise is unknown."""
+        value = self.values.get(utterance_id)
+        return None if value is None else math.floor(value / self.step_db)
+
+    def label(self, low: int) -> str:
+        """Return what a bin is called: ``10 to 15``."""
+        return f"{low * self.step_db} to {(low + 1) * self.step_db}"
+
+
+def measure_noise(utterances: Sequence[Utterance]) -> Noise:
+    """Read how noisy utterances are from their tags, else estimate it from the audio."""
     for tag, title in NOISE_TAGS.items():
-        values = {each.utterance_id: _number(each.tags.get(tag)) for each in utterances}
-        if any(value is not None for value in values.values()):
-            return _by_bin(tag, title, f"tag {tag}", values, counts)
+        tagged = {each.utterance_id: _number(each.tags.get(tag)) for each in utterances}
+        if any(value is not None for value in tagged.values()):
+            return Noise(tag, title, f"tag {tag}", _known(tagged))
     measured = {each.utterance_id: _measure(each) for each in utterances}
-    title = NOISE_TAGS["snr_db"]
-    return _by_bin("snr_db", title, "estimated from the audio", measured, counts)
+    return Noise("snr_db", NOISE_TAGS["snr_db"], "estimated from the audio", _known(measured))
+
+
+def _known(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def break_down_noise(noise: Noise, counts: Counts) -> Breakdown | None:
+    """Break down by noise; None if it is unknown or the same everywhere."""
+    members: dict[int, list[str]] = defaultdict(list)
+    for utterance_id in noise.values:
+        low = noise.bin(utterance_id)
+        if low is not None and utterance_id in counts:
+            members[low].append(utterance_id)
+    if len(members) < 2:
+        return None
+    slices = tuple(
+        _slice(noise.label(low), members[low], counts, (low + 0.5) * noise.step_db)
+        for low in sorted(members)
+    )
+    return Breakdown(noise.name, noise.title, noise.source, slices)
 
 
 def _measure(utterance: Utterance) -> float | None:
@@ -105,33 +148,14 @@ def _by_value(name: str, values: Mapping[str, str | None], counts: Counts) -> Br
     for utterance_id, value in values.items():
         if value and utterance_id in counts:
             members[value].append(utterance_id)
-    slices = [_slice(value, members[value], counts) for value in sorted(members, key=_natural)]
+    slices = [_slice(value, members[value], counts) for value in sorted(members, key=natural)]
     return Breakdown(name, name, "tag", tuple(slices))
 
 
-def _natural(value: str) -> tuple[float, str]:
+def natural(value: str) -> tuple[float, str]:
+    """Order values as people do: numbers by size, then words."""
     number = _number(value)
     return (math.inf if number is None else number, value)
-
-
-def _by_bin(
-    name: str, title: str, source: str, values: Mapping[str, float | None], counts: Counts
-) -> Breakdown | None:
-    known = {key: value for key, value in values.items() if value is not None and key in counts}
-    if not known:
-        return None
-    # 5 dB is a step that one hears; a very wide range is shown in steps of 10.
-    width = 5 if max(known.values()) - min(known.values()) <= 40 else 10
-    members: dict[int, list[str]] = defaultdict(list)
-    for utterance_id, value in known.items():
-        members[math.floor(value / width)].append(utterance_id)
-    if len(members) < 2:
-        return None
-    slices = []
-    for low in sorted(members):
-        label = f"{low * width} to {(low + 1) * width}"
-        slices.append(_slice(label, members[low], counts, (low + 0.5) * width))
-    return Breakdown(name, title, source, tuple(slices))
 
 
 def _slice(value: str, members: list[str], counts: Counts, middle: float | None = None) -> Slice:

@@ -142,8 +142,10 @@ def lead(report: Report) -> str:
     part = report.primary
     if not part.rated:
         return f"{part.entry.title}: no transcripts to score against, so there is no error rate."
-    said = "; ".join(f"{_label(report, arm)}, {_wrong(arm)}{_range(arm)}" for arm in part.rated)
-    return f"On “{part.entry.title}” ({size_words(part)}): {said}."
+    first, *others = part.rated
+    said = [f"{_label(report, first)} {_wrong(first)} of words wrong{_range(first)}"]
+    said += [f"{_label(report, arm)} {_wrong(arm)}{_range(arm)}" for arm in others]
+    return f"On “{part.entry.title}” ({size_words(part)}): {'; '.join(said)}."
 
 
 def _label(report: Report, arm: ArmScore) -> str:
@@ -155,7 +157,7 @@ def _label(report: Report, arm: ArmScore) -> str:
 
 def _wrong(arm: ArmScore) -> str:
     rate = 100 * (arm.wer or 0.0)
-    return f"{rate:.0f} % of words wrong" if rate >= 20 else f"{rate:.1f} % of words wrong"
+    return f"{rate:.0f} %" if rate >= 20 else f"{rate:.1f} %"
 
 
 def _range(arm: ArmScore) -> str:
