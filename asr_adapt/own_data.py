@@ -223,6 +223,7 @@ def prepare_manifests(
     inner = split_by_speaker(rest.train, dev_share / (1 - test_share), seed)
     notice(f"dev: {inner.rule}")
     parts = {"train.jsonl": inner.train, "dev.jsonl": inner.dev, "test.jsonl": rest.dev}
+    out_dir.mkdir(parents=True, exist_ok=True)
     for name, rows in parts.items():
         write_manifest(out_dir / name, rows)
     return {name: len(rows) for name, rows in parts.items()}

@@ -13,6 +13,7 @@ import click
 
 from asr_adapt import __version__
 from asr_adapt.cli.common import EXIT_CODES
+from asr_adapt.cli.completion import completion
 from asr_adapt.cli.data import data
 from asr_adapt.cli.doctor import doctor
 from asr_adapt.cli.evaluate import eval_command
@@ -57,7 +58,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(eval_command, finetune, report, score, run_command, data, doctor, transcribe_command),
-    *(pseudo, synth, pick, tune_bias_command),
+    *(pseudo, synth, pick, tune_bias_command, completion),
 )
 
 for command in COMMANDS:

@@ -103,6 +103,15 @@ def library_messages(shown: bool) -> Iterator[None]:
         root.setLevel(level)
 
 
+def commands_below(group: click.Group, words: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Yield every command of a group with its words, those of groups in it too."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands_below(command, f"{words}{name} ")
+        else:
+            yield f"{words}{name}", command
+
+
 def command_line() -> list[str]:
     """Return the command as it was typed."""
     return ["asr-adapt", *sys.argv[1:]]

@@ -54,8 +54,12 @@ def data_inspect(path: Path, normaliser: str, output: Output, rules: ReadingRule
 @click.option(
     "--out", type=PATH, required=True, help="Folder for train.jsonl, dev.jsonl, test.jsonl."
 )
-@click.option("--dev-share", default=0.1, show_default=True, help="Share of speech for dev.")
-@click.option("--test-share", default=0.2, show_default=True, help="Share of speech for test.")
+@click.option(
+    "--dev-share", default=0.1, show_default=True, help="Share of speech for dev, 0 to 1."
+)
+@click.option(
+    "--test-share", default=0.2, show_default=True, help="Share of speech for test, 0 to 1."
+)
 @reading_options
 @seed_option
 @output_options

@@ -11,8 +11,12 @@ from click.core import ParameterSource
 from asr_adapt.cli.common import EXIT_CODES, Output, command_line, show, working
 from asr_adapt.cli.options import (
     PATH,
+    adapter_option,
     also_option,
+    batch_option,
+    bias_option,
     machine_options,
+    model_option,
     normaliser_option,
     output_options,
     prompt_options,
@@ -28,14 +32,14 @@ if TYPE_CHECKING:
 
 @click.command("eval", epilog=EXIT_CODES)
 @click.argument("data", type=PATH)
-@click.option("--model", required=True, help="Base model: short name, hub id or folder.")
-@click.option("--adapter", type=PATH, help="Folder that finetune wrote.")
+@model_option
+@adapter_option
 @click.option(
     "--strength",
     type=float,
     help="Part of the adapter's change that is applied, 0 to 1.  [default: as finetune chose]",
 )
-@click.option("--bias", type=PATH, help="File with phrases that may be said, one a line.")
+@bias_option
 @click.option(
     "--bias-mode",
     type=click.Choice(BIAS_MODES),
@@ -54,12 +58,14 @@ if TYPE_CHECKING:
 @click.option(
     "--bias-settings",
     type=PATH,
-    help="bias.toml of tune-bias; instead of --bias-mode, --boost-bonus and --beam-size.",
+    help="bias.toml of tune-bias; instead of --bias-mode, --boost-bonus and --beam-size."
+    "  [default: none]",
 )
 @click.option(
     "--examples",
     type=PATH,
-    help="Text file with training transcripts, one a line, for prompts of strategy few-shot.",
+    help="Text file with training transcripts, one a line, for prompts of strategy few-shot."
+    "  [default: none]",
 )
 @click.option("--out", type=PATH, required=True, help="Run directory to write.")
 @click.option(
@@ -69,10 +75,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Arms to decode, of those that apply.",
 )
-@click.option("--general", type=PATH, help="General speech, to see what the adapter forgot.")
+@click.option(
+    "--general", type=PATH, help="General speech, to see what the adapter forgot.  [default: none]"
+)
 @click.option("--split", default="test", show_default=True, help="Rows to use if data has splits.")
 @click.option("--beam-size", default=1, show_default=True, help="Beams; 1 is greedy.")
-@click.option("--batch-size", default=8, show_default=True, help="Utterances decoded together.")
+@batch_option
 @click.option("--allow-leaks", is_flag=True, help="Go on if test speech was trained on.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @also_option

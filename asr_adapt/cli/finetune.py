@@ -11,6 +11,7 @@ from asr_adapt.cli.common import EXIT_CODES, Output, command_line, working
 from asr_adapt.cli.options import (
     PATH,
     machine_options,
+    model_option,
     normaliser_option,
     output_options,
     prompt_options,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("data", type=PATH)
-@click.option("--model", required=True, help="Base model: short name, hub id or folder.")
+@model_option
 @click.option("--out", type=PATH, required=True, help="Folder for the adapter.")
 @click.option(
     "--method",
@@ -40,20 +41,29 @@ if TYPE_CHECKING:
     type=PATH,
     help="Speech to choose the best step with.  [default: a tenth of DATA, by speaker]",
 )
-@click.option("--test", type=PATH, help="Test speech, only to make sure none of it is in DATA.")
+@click.option(
+    "--test",
+    type=PATH,
+    help="Test speech, only to make sure none of it is in DATA.  [default: none]",
+)
 @click.option(
     "--general",
     type=PATH,
-    help="General speech, mixed in so that it is not forgotten; needs no text.",
+    help="General speech, mixed in so that it is not forgotten; needs no text.  [default: none]",
 )
 @click.option("--epochs", default=3, show_default=True, help="Passes over the data.")
-@click.option("--batch-size", default=8, show_default=True, help="Utterances a step.")
+@click.option("--batch-size", default=8, show_default=True, help="Utterances in each step.")
 @click.option(
     "--learning-rate",
     type=float,
-    help="Peak learning rate.  [default: 5e-4 for lora, 2e-5 for full]",
+    help="Peak learning rate, change per step.  [default: 5e-4 for lora, 2e-5 for full]",
 )
-@click.option("--rank", default=16, show_default=True, help="LoRA rank.")
+@click.option(
+    "--rank",
+    default=16,
+    show_default=True,
+    help="LoRA rank: numbers per row and column that each matrix gains.",
+)
 @click.option(
     "--channel",
     type=click.Choice(CHANNELS),

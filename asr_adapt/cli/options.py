@@ -145,6 +145,28 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     return _output_flags(with_output)
 
 
+model_option = click.option(
+    "--model",
+    required=True,
+    help="Base model: whisper-tiny.en or another short name, id on the hub, or folder.",
+)
+
+adapter_option = click.option(
+    "--adapter", type=PATH, help="Folder that finetune wrote.  [default: none]"
+)
+
+bias_option = click.option(
+    "--bias", type=PATH, help="File with phrases that may be said, one a line.  [default: none]"
+)
+
+batch_option = click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="Utterances decoded together.",
+)
+
 seed_option = click.option(
     "--seed", type=SEED, default=1, show_default=True, help="Seed of everything drawn, a number."
 )
@@ -185,5 +207,5 @@ also_option = click.option(
     type=click.Choice(("sde", "stm", "ctm", "seglst", "csv")),
     multiple=True,
     help="Write OUT/exports too, for NeMo's SDE, sclite (stm, ctm), meeteval or a spreadsheet;"
-    " can be repeated.",
+    " can be repeated.  [default: none]",
 )

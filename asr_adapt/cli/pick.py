@@ -10,7 +10,11 @@ import click
 from asr_adapt.cli.common import EXIT_CODES, Output, command_line, working
 from asr_adapt.cli.options import (
     PATH,
+    adapter_option,
+    batch_option,
+    bias_option,
     device_option,
+    model_option,
     normaliser_option,
     output_options,
     prompt_options,
@@ -23,15 +27,15 @@ if TYPE_CHECKING:
 
 @click.command("pick", epilog=EXIT_CODES)
 @click.argument("data", type=PATH)
-@click.option("--model", required=True, help="Base model: short name, hub id or folder.")
-@click.option("--adapter", type=PATH, help="Folder that finetune wrote.")
-@click.option("--bias", type=PATH, help="File with phrases that may be said, one a line.")
+@model_option
+@adapter_option
+@bias_option
 @click.option("--count", default=50, show_default=True, help="At most so many clips.")
 @click.option(
     "--minutes", type=float, help="At most so many minutes together.  [default: no limit]"
 )
 @click.option("--out", type=PATH, required=True, help="CSV to write; decodings go beside it.")
-@click.option("--batch-size", default=8, show_default=True, help="Utterances decoded together.")
+@batch_option
 @click.option("--resume", is_flag=True, help="Go on with work that was stopped, or pick anew.")
 @normaliser_option
 @prompt_options

@@ -13,7 +13,11 @@ from asr_adapt.cli.options import PATH, output_options
 @click.command("run", epilog=EXIT_CODES)
 @click.argument("recipe", type=PATH)
 @click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe."
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a key of the recipe; can be repeated.  [default: none]",
 )
 @click.option("--out", type=PATH, help="Run directory.  [default: runs/<recipe>-<model>-<size>]")
 @click.option("--data", "data_dir", type=PATH, help="Prepared data.  [default: data/<size>]")

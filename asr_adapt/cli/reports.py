@@ -13,7 +13,9 @@ from asr_adapt.cli.options import PATH, SEED, also_option, output_options
 @click.command(epilog=EXIT_CODES)
 @click.argument("runs", type=PATH, nargs=-1, required=True)
 @click.option("--out", type=PATH, required=True, help="Folder for the report.")
-@click.option("--seed", type=SEED, default=1, show_default=True, help="Seed of the intervals.")
+@click.option(
+    "--seed", type=SEED, default=1, show_default=True, help="Seed of the intervals, a number."
+)
 @also_option
 @output_options
 def report(
@@ -36,7 +38,9 @@ def report(
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("run", type=PATH)
-@click.option("--seed", type=SEED, default=1, show_default=True, help="Seed of the intervals.")
+@click.option(
+    "--seed", type=SEED, default=1, show_default=True, help="Seed of the intervals, a number."
+)
 @also_option
 @output_options
 def score(run: Path, seed: int, also: tuple[str, ...], output: Output) -> None:

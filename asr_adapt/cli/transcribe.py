@@ -7,18 +7,26 @@ from pathlib import Path
 import click
 
 from asr_adapt.cli.common import EXIT_CODES, Output, working
-from asr_adapt.cli.options import PATH, device_option, output_options, prompt_options
+from asr_adapt.cli.options import (
+    PATH,
+    adapter_option,
+    bias_option,
+    device_option,
+    model_option,
+    output_options,
+    prompt_options,
+)
 
 
 @click.command("transcribe", epilog=EXIT_CODES)
 @click.argument("audio", type=PATH, nargs=-1, required=True)
-@click.option("--model", required=True, help="Base model: short name, hub id or folder.")
-@click.option("--adapter", type=PATH, help="Folder that finetune wrote.")
-@click.option("--bias", type=PATH, help="File with phrases that may be said, one a line.")
+@model_option
+@adapter_option
+@bias_option
 @click.option(
     "--bias-settings",
     type=PATH,
-    help="bias.toml of tune-bias: how phrases are told, and with how many beams.",
+    help="bias.toml of tune-bias: how phrases are told, and with how many beams.  [default: none]",
 )
 @click.option("--out", type=PATH, required=True, help="Folder for the transcripts.")
 @click.option(
@@ -38,7 +46,13 @@ from asr_adapt.cli.options import PATH, device_option, output_options, prompt_op
     help="Probability from which a sound is speech, 0 to 1; lower finds fainter voices.",
 )
 @click.option("--beam-size", default=1, show_default=True, help="Beams; 1 is greedy.")
-@click.option("--batch-size", default=8, show_default=True, help="Stretches decoded together.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="Stretches decoded together.",
+)
 @prompt_options
 @device_option
 @output_options

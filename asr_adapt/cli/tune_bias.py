@@ -11,7 +11,11 @@ import click
 from asr_adapt.cli.common import EXIT_CODES, Output, working
 from asr_adapt.cli.options import (
     PATH,
+    adapter_option,
+    batch_option,
+    bias_option,
     machine_options,
+    model_option,
     normaliser_option,
     output_options,
     prompt_options,
@@ -27,14 +31,15 @@ if TYPE_CHECKING:
 
 @click.command("tune-bias", epilog=EXIT_CODES)
 @click.argument("data", type=PATH)
-@click.option("--model", required=True, help="Base model: short name, hub id or folder.")
-@click.option("--adapter", type=PATH, help="Folder that finetune wrote.")
-@click.option("--bias", type=PATH, help="File with phrases that may be said, one a line.")
+@model_option
+@adapter_option
+@bias_option
 @click.option("--out", type=PATH, required=True, help="bias.toml to write.")
 @click.option(
     "--examples",
     type=PATH,
-    help="Text file with training transcripts, one a line; strategy few-shot is then tried too.",
+    help="Text file with training transcripts, one a line; strategy few-shot is then tried too."
+    "  [default: none]",
 )
 @click.option("--split", default="dev", show_default=True, help="Rows to use if data has splits.")
 @click.option(
@@ -61,7 +66,7 @@ if TYPE_CHECKING:
 @click.option(
     "--beams", metavar="LIST", default="1,5", show_default=True, help="Beam sizes to try."
 )
-@click.option("--batch-size", default=8, show_default=True, help="Utterances decoded together.")
+@batch_option
 @click.option("--resume", is_flag=True, help="Go on with a search that was stopped.")
 @normaliser_option
 @prompt_options
