@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,14 +18,25 @@ from scipy.optimize import curve_fit
 from asr_adapt import learning_curve, train
 from asr_adapt.adapter import AdapterCard, read_card
 from asr_adapt.curve_parts import nested_parts, point_job
-from asr_adapt.curve_record import LearningCurve, read_curve
+from asr_adapt.curve_record import (
+    CurveArm,
+    CurvePoint,
+    Estimate,
+    LearningCurve,
+    read_curve,
+    write_curve,
+)
 from asr_adapt.curve_scores import fit_arm, score_points
 from asr_adapt.errors import DataError, Stopped, UsageError
 from asr_adapt.evaluate import EvaluationJob, TestSet
 from asr_adapt.learning_curve import CurveJob, run_curve
+from asr_adapt.manifest import write_manifest
 from asr_adapt.power_law import PowerLaw, fit_power_law, resampled_laws
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import Hypothesis, Utterance
+from asr_adapt.report import build, plots
+from asr_adapt.report.build import build_report
+from asr_adapt.report.curve import price, recommendation, unsure
 from asr_adapt.score import score_run
 from asr_adapt.settings import DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
@@ -375,3 +387,148 @@ def test_a_torn_file_is_refused_by_name(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(DataError, match=r"curve\.json"):
         read_curve(path)
+
+
+# --- what it says, and the report ----------------------------------------------------------------
+
+
+def known_curve(
+    rates: list[float], spread: float, minutes: tuple[float, ...] = MINUTES
+) -> LearningCurve:
+    """Return a finished curve of ``lora+bias`` with these rates, each as unsure as ``spread``."""
+    draws = np.array(rates) + np.random.default_rng(1).normal(0, spread, (200, len(rates)))
+    points = [CurvePoint("base", 0.0, 0.0, 0, (curve_arm("base", 0.6),))]
+    points += [
+        CurvePoint(f"{m:g}", m, m, int(10 * m), (curve_arm("lora+bias", rate),), 8, 60.0, 1.0, "ab")
+        for m, rate in zip(minutes, rates, strict=True)
+    ]
+    fit = fit_arm("lora+bias", minutes, rates, np.maximum(draws, 0), 1)
+    return LearningCurve(
+        finished=True,
+        job_sha256="0",
+        model="whisper-tiny.en",
+        model_sha256="0",
+        method="lora",
+        epochs=3,
+        seed=1,
+        normaliser="raw",
+        available_minutes=max(minutes),
+        scored_on="calls | <b>dev</b>",
+        scored_utterances=40,
+        chose=True,
+        blocks="speaker",
+        n_blocks=12,
+        points=tuple(points),
+        fits=(fit,) if fit else (),
+    )
+
+
+def curve_arm(name: str, rate: float) -> CurveArm:
+    """Return an arm's score of 1000 words."""
+    return CurveArm(name, Estimate(rate, 0.9 * rate, 1.1 * rate), round(1000 * rate), 1000)
+
+
+LAW = PowerLaw(0.05, 0.8, 0.5)
+CLEAR = [LAW(m) for m in MINUTES]
+
+
+def test_a_clear_curve_says_what_twice_the_labels_bring_and_what_a_point_costs() -> None:
+    said = recommendation(known_curve(CLEAR, 0.002))
+    now, then = (f"{100 * LAW(m):.1f}" for m in (40.0, 80.0))
+    assert said.startswith("More labels are worth it: doubling the labels from 40 to 80 minutes")
+    assert f"from {now} to about {then} % (" in said
+    cost = LAW.minutes_for(LAW(40.0) - 0.01) - 40.0
+    assert f"costs about {cost:.1f} more minutes" in said
+
+
+def test_a_flat_curve_says_that_more_labels_bring_little() -> None:
+    said = recommendation(known_curve([0.3, 0.21, 0.2, 0.2], 0.0005))
+    assert said.startswith("More labels of this kind bring little")
+
+
+def test_an_unsure_curve_says_that_it_cannot_say() -> None:
+    curve = known_curve([0.5, 0.55, 0.35, 0.3], 0.08)
+    assert unsure(curve.fits[0])
+    assert recommendation(curve).startswith("The learning curve cannot say")
+
+
+def test_too_few_points_and_unfinished_curves_say_so() -> None:
+    assert "2 points" in recommendation(known_curve(CLEAR[:2], 0.001, MINUTES[:2]))
+    unfinished = replace(known_curve(CLEAR, 0.001), finished=False)
+    assert "not finished" in recommendation(unfinished)
+
+
+def test_a_point_that_is_never_reached_has_no_price() -> None:
+    fit = known_curve([0.3, 0.21, 0.2, 0.2], 0.0005).fits[0]
+    assert "more than twice" in price(fit)
+
+
+def test_a_curve_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    curve = known_curve(CLEAR, 0.002)
+    write_curve(tmp_path / "curve.json", curve)
+    assert read_curve(tmp_path / "curve.json") == curve
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """A decoded run of two arms."""
+    data = rows(12)
+    folder = tmp_path / "run" / "sets" / "calls"
+    folder.mkdir(parents=True)
+    write_manifest(folder / "manifest.jsonl", data)
+    found = heard(data, "base", 0.6, 1) + heard(data, "lora+bias", 0.2, 2)
+    (folder / "hypotheses.jsonl").write_text("".join(json.dumps(h.to_json()) + "\n" for h in found))
+    entry = {"name": "calls", "role": "domain", "title": "Calls"}
+    for kind, name in (("manifest", "manifest.jsonl"), ("hypotheses", "hypotheses.jsonl")):
+        entry[kind] = f"sets/calls/{name}"
+    record = {
+        "kind": "asr-adapt run",
+        "normaliser": "raw",
+        "model": {"name": "toy"},
+        "sets": [entry],
+    }
+    (tmp_path / "run/run.json").write_text(json.dumps(record))
+    return tmp_path / "run"
+
+
+def test_the_report_shows_the_curve_in_all_its_files(run_dir: Path, tmp_path: Path) -> None:
+    curve = known_curve(CLEAR, 0.002)
+    path = tmp_path / "curve.json"
+    write_curve(path, curve)
+    out = tmp_path / "report"
+    build_report([run_dir], out, curve=path)
+    content = json.loads((out / "report.json").read_text())
+    schema = json.loads((Path(build.__file__).parent / "report.schema.json").read_text())
+    jsonschema.validate(content, schema)
+    said = recommendation(curve)
+    assert content["learning_curve"]["recommendation"] == said
+    assert content["learning_curve"]["points"][1]["arms"][0]["wer"]["value"] == CLEAR[0]
+    page, text = ((out / name).read_text() for name in ("report.html", "report.md"))
+    assert said in page
+    assert said in text
+    for rate in CLEAR:
+        assert f"{100 * rate:.1f} %" in page
+        assert f"{100 * rate:.1f} %" in text
+    assert "calls | &lt;b&gt;dev&lt;/b&gt;" in page
+    assert "<b>dev</b>" not in page + text
+    assert 'aria-label="Word error rate by minutes of labels' in page
+
+
+def test_a_curve_in_the_run_is_found_and_a_run_without_has_no_section(
+    run_dir: Path, tmp_path: Path
+) -> None:
+    build_report([run_dir], tmp_path / "without")
+    assert "learning_curve" not in json.loads((tmp_path / "without/report.json").read_text())
+    assert 'id="curve"' not in (tmp_path / "without/report.html").read_text()
+    (run_dir / "curve").mkdir()
+    write_curve(run_dir / "curve/curve.json", known_curve(CLEAR, 0.002))
+    build_report([run_dir], tmp_path / "with")
+    assert "learning_curve" in json.loads((tmp_path / "with/report.json").read_text())
+
+
+def test_the_same_curve_gives_the_same_picture() -> None:
+    line = plots.CurveLine(
+        "lora", "fine-tuned", ((5.0, 0.3, 0.2, 0.4),), ((5.0, 0.3, 0.2, 0.4), (10.0, 0.2, 0.1, 0.3))
+    )
+    assert plots.plot_curve([line]) == plots.plot_curve([line])
+    assert "style=" not in plots.plot_curve([line])

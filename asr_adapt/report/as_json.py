@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from asr_adapt.curve_record import curve_to_json
 from asr_adapt.records import ErrorCounts
+from asr_adapt.report.curve import recommendation
 from asr_adapt.report.results import Report, SetReport
 from asr_adapt.report.signs import next_steps
 from asr_adapt.report.slices import Breakdown
@@ -45,7 +47,15 @@ def report_to_json(report: Report) -> dict[str, Any]:
         "sets": [_set(part) for part in report.sets],
         "run": dict(report.runs[0].record),
         "further_runs": [dict(run.record) for run in report.runs[1:]],
+        **_curve(report),
     }
+
+
+def _curve(report: Report) -> dict[str, Any]:
+    if report.curve is None:
+        return {}
+    said = {"recommendation": recommendation(report.curve)}
+    return {"learning_curve": {**curve_to_json(report.curve), **said}}
 
 
 def _set(part: SetReport) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from asr_adapt.curve_record import read_curve
 from asr_adapt.errors import DataError, UsageError
 from asr_adapt.report.as_json import report_to_json
+from asr_adapt.report.curve import find_curve
 from asr_adapt.report.examples import (
     FURTHER_SHARE,
     PRIMARY_SHARE,
@@ -44,6 +46,7 @@ def build_report(
     out_dir: Path,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    curve: Path | None = None,
 ) -> Report:
     """Score runs and write their report.
 
@@ -53,6 +56,7 @@ def build_report(
         out_dir: where to write; made if it is not there.
         seed: of the resampling behind the intervals.
         progress: called with (sets done, sets in all).
+        curve: the ``curve.json`` of a learning curve; else the one that lies in a run, if any.
 
     Returns:
         What was written, typed.
@@ -66,6 +70,7 @@ def build_report(
     runs = tuple(read_run(Path(run_dir)) for run_dir in run_dirs)
     normaliser = _common_normaliser(runs)
     entries = merge_sets(runs)
+    found = read_curve(curve) if curve else find_curve(run_dirs)
     out_dir.mkdir(parents=True, exist_ok=True)
     parts: list[SetReport] = []
     for entry in entries:
@@ -74,7 +79,7 @@ def build_report(
         parts.append(_set_report(entry, normaliser, seed, share, room, out_dir))
         if progress:
             progress(len(parts), len(entries))
-    report = Report(runs, tuple(parts), seed)
+    report = Report(runs, tuple(parts), seed, found)
     write_report(report, out_dir)
     return report
 

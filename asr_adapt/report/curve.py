@@ -69,7 +69,7 @@ def recommendation(curve: LearningCurve) -> str:
         )
     said = (
         f"{_doubling(fit)} the error rate of “{plain(fit.arm)}” from {_rate(fit.now.value)} to "
-        f"about {_rate(fit.doubled.value)} % ({_bounds(fit.doubled)})"
+        f"about {_rate(fit.doubled.value)} % (95 % interval {_bounds(fit.doubled)})"
     )
     if (fit.gain.high or 0.0) < LITTLE:
         return f"More labels of this kind bring little: {said}."

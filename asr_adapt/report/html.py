@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -17,8 +17,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from asr_adapt.curve_record import Estimate, LearningCurve
 from asr_adapt.records import ARMS
-from asr_adapt.report import context, plots, words
+from asr_adapt.report import context, curve, plots, words
 from asr_adapt.report.examples import REASONS
 from asr_adapt.report.facets import browse
 from asr_adapt.report.leads import find_leads
@@ -86,6 +87,8 @@ def _environment() -> Environment:
     environment.globals.update(
         words=words,
         context=context,
+        learning=curve,
+        curve_plot=_curve_plot,
         marks=MARKS,
         spoken=SPOKEN,
         reasons=REASONS,
@@ -140,6 +143,24 @@ def _noise_plot(part: Breakdown) -> Markup | None:
         lines.append(plots.Line(arm, words.plain(arm), points))
     label = part.title
     return Markup(plots.plot_lines(lines, label, f"Word error rate by {label}"))  # noqa: S704
+
+
+def _curve_plot(found: LearningCurve) -> Markup:
+    lines = []
+    for arm in found.arm_names:
+        points = [(p.minutes, each.wer) for p in found.points if (each := p.arm(arm))]
+        fit = next((each for each in found.fits if each.arm == arm), None)
+        band = [(each.minutes, each.wer) for each in fit.band] if fit else []
+        lines.append(
+            plots.CurveLine(arm, words.plain(arm), _with_bounds(points), _with_bounds(band))
+        )
+    return Markup(plots.plot_curve(lines))  # noqa: S704  # made and escaped by plots
+
+
+def _with_bounds(
+    points: Sequence[tuple[float, Estimate]],
+) -> tuple[tuple[float, float, float, float], ...]:
+    return tuple((x, y.value, y.low, y.value if y.high is None else y.high) for x, y in points)
 
 
 def _training_plot(report: Report) -> Markup | None:

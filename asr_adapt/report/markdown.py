@@ -10,6 +10,7 @@ import shlex
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from asr_adapt.report import curve as labels
 from asr_adapt.report.context import cells, context_columns, entity_columns
 from asr_adapt.report.context import title as measure_title
 from asr_adapt.report.results import Report, SetReport
@@ -69,6 +70,7 @@ def render_markdown(report: Report) -> str:
         heading = f"## {escape(part.entry.title)} ({size_words(part)})"
         sentences = [f"- {each.sign} {escape(each.text)}" for each in about_set(part)]
         lines += [heading, "", *sentences, "", *_arms(part), *_measures(part)]
+    lines += _learning(report)
     return "\n".join([*lines, *_provenance(report)]) + "\n"
 
 
@@ -171,6 +173,19 @@ def _terms(part: SetReport) -> list[str]:
         cells = (f"{each.hits} of {each.hits + each.misses}" if each else NONE for each in found)
         rows.append([escape(row.phrase), *cells])
     return table(["context phrase, found", *map(escape, arms)], rows) if rows else []
+
+
+def _learning(report: Report) -> list[str]:
+    curve = report.curve
+    if curve is None:
+        return []
+    header = ["minutes of labels", "utterances", *labels.columns(curve), "training"]
+    rows = [
+        [row.minutes, row.utterances, *(_shown(*cell) for cell in row.arms), row.training]
+        for row in labels.rows(curve)
+    ]
+    said = [labels.recommendation(curve), *labels.notes(curve)]
+    return ["## Learning curve", "", *table(header, rows), *(f"- {escape(x)}" for x in said), ""]
 
 
 def _provenance(report: Report) -> list[str]:

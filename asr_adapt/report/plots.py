@@ -139,6 +139,51 @@ def plot_lines(lines: Sequence[Line], x_label: str, title: str) -> str:
     return _draw(paint, 3.5, title)
 
 
+@dataclass(frozen=True, slots=True)
+class CurveLine:
+    """One arm of a learning curve: ``(minutes, wer, low, high)`` as measured and of its law."""
+
+    name: str
+    label: str
+    points: tuple[tuple[float, float, float, float], ...]
+    band: tuple[tuple[float, float, float, float], ...]
+
+
+def plot_curve(lines: Sequence[CurveLine]) -> str:
+    """Return an SVG of error rates over minutes of labels, each with its law, forecast dashed."""
+
+    def paint(axes: Axes) -> None:
+        for line in lines:
+            _paint_curve(axes, line)
+        axes.set_ylim(bottom=0)
+        axes.set_xlim(left=0)
+        axes.set_xlabel("minutes of labels")
+        axes.set_ylabel("word error rate, %")
+        axes.grid(axis="y", color=_INK, alpha=0.15, linewidth=0.6)
+        axes.figure.legend(loc="outside lower center", ncols=2)
+
+    title = "Word error rate by minutes of labels, with the fitted law and its 95 % interval"
+    return _draw(paint, 3.8, title)
+
+
+def _paint_curve(axes: Axes, line: CurveLine) -> None:
+    colour = ARM_COLOURS.get(line.name, OTHER_COLOUR)
+    x, wer, low, high = np.array(line.points).T
+    errors = 100 * np.stack([np.maximum(wer - low, 0), np.maximum(high - wer, 0)])
+    marker = ARM_MARKERS.get(line.name, "o")
+    axes.errorbar(
+        x, 100 * wer, errors, fmt=marker, color=colour, label=line.label, clip_on=False, capsize=2
+    )
+    if not line.band:
+        return
+    at, law, floor, ceiling = np.array(line.band).T
+    measured = at <= x.max() * 1.001
+    ahead = at >= at[measured].max()
+    axes.fill_between(at, 100 * floor, 100 * ceiling, color=colour, alpha=0.15, linewidth=0)
+    axes.plot(at[measured], 100 * law[measured], color=colour)
+    axes.plot(at[ahead], 100 * law[ahead], color=colour, linestyle="--")
+
+
 def plot_training(loss: Line | None, dev_wer: Line | None) -> str:
     """Return an SVG of training loss (left axis) and dev word error rate (right axis) by step."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from asr_adapt.curve_record import LearningCurve
 from asr_adapt.records import ARMS
 from asr_adapt.report.examples import Example
 from asr_adapt.report.runs import Run, RunSet
@@ -67,6 +68,7 @@ class Report:
     runs: tuple[Run, ...]
     sets: tuple[SetReport, ...]
     seed: int
+    curve: LearningCurve | None = None
 
     @property
     def primary(self) -> SetReport:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from asr_adapt.records import ErrorCounts
 from asr_adapt.report.advice import Advice, Extremes, Signs, advise
+from asr_adapt.report.curve import recommendation
 from asr_adapt.report.results import Report
 from asr_adapt.report.slices import Breakdown
 from asr_adapt.report.tables import dropped, of_arm, silence_s
@@ -22,12 +23,14 @@ def next_steps(report: Report, labels: str | None = None) -> list[Advice]:
 
     Args:
         report: a scored report.
-        labels: what a learning curve says more labels would bring.
+        labels: what more labels would bring; else what the report's learning curve says of it.
 
     Returns:
         The most important first; empty where nothing could be scored.
     """
     best = report.primary.best
+    if labels is None and report.curve:
+        labels = recommendation(report.curve)
     return advise(read_signs(report, best, labels)) if best else []
 
 
