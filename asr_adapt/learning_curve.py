@@ -30,7 +30,7 @@ from asr_adapt.curve_scores import CurveScores, fit_arm, score_points
 from asr_adapt.dataset import label_minutes
 from asr_adapt.environment import package_versions
 from asr_adapt.errors import UsageError
-from asr_adapt.evaluate import EvaluationJob, evaluate, set_folder
+from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate, set_folder
 from asr_adapt.hypotheses import read_hypotheses
 from asr_adapt.model import load_base, pick_device
 from asr_adapt.progress import ProgressDisplay
@@ -45,10 +45,11 @@ from asr_adapt.recipe import (
     with_bias_file,
 )
 from asr_adapt.records import Hypothesis
+from asr_adapt.settings import DecodeSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.train import data_digest, finetune
 from asr_adapt.train_job import TrainJob
-from asr_adapt.weights import resolve_weights
+from asr_adapt.weights import ResolvedWeights, resolve_weights
 
 BASE_FOLDER = "base"
 RUN_FOLDER = "scored"
@@ -270,6 +271,30 @@ def fits_of(points: Sequence[CurvePoint], scores: CurveScores, seed: int) -> tup
         minutes = [point.minutes for point in points]
         fits.append(fit_arm(name, minutes, rates, np.stack(draws, axis=1), seed))
     return tuple(fit for fit in fits if fit)
+
+
+def curve_on_dev(
+    training: TrainJob,
+    minutes: tuple[float, ...],
+    weights: ResolvedWeights,
+    device: str,
+    title: str,
+) -> CurveJob:
+    """Return a curve that is scored on the training's own dev speech, called ``title``."""
+    scoring = EvaluationJob(
+        sets=[TestSet("dev", "domain", title, training.dev)],
+        weights=weights,
+        adapter=None,
+        bias_list=None,
+        prompts=training.prompts,
+        decode=DecodeSettings(),
+        normaliser=training.normaliser,
+        device=device,
+        seed=training.seed,
+        command=training.command,
+        leak_check="dev speech, which chose step and strength",
+    )
+    return CurveJob(training, minutes, scoring, chose=True)
 
 
 def run_recipe_curve(

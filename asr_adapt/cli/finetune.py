@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asr_adapt.cli.common import EXIT_CODES, Output, command_line, working
+from asr_adapt.cli.curves import parse_minutes, show_curve
 from asr_adapt.cli.options import (
     PATH,
     machine_options,
@@ -78,6 +79,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where the Trainer logs as well.",
 )
+@click.option(
+    "--curve",
+    metavar="LIST",
+    help="Learning curve: minutes of labels, such as 5,10,20,40. One adapter for each in"
+    " OUT/<minutes>, all scored on dev, and OUT/curve.json.  [default: none]",
+)
 @click.option("--allow-leaks", is_flag=True, help="Go on if test speech is in DATA.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @normaliser_option
@@ -99,6 +106,7 @@ def finetune(
     rank: int,
     channel: str,
     report_to: str,
+    curve: str | None,
     allow_leaks: bool,
     resume: bool,
     normaliser: str,
@@ -113,9 +121,12 @@ def finetune(
 
     \b
     asr-adapt finetune train.csv --model whisper-tiny.en --out adapters/calls
+    asr-adapt finetune train.csv --model whisper-tiny.en --curve 5,10,20,40 --out curves/calls
     """
+    minutes = parse_minutes(curve)
     with working(output) as (stop, display):
         from asr_adapt.adapter import CARD_NAME, read_card
+        from asr_adapt.learning_curve import curve_on_dev, run_curve
         from asr_adapt.model import load_base, pick_device
         from asr_adapt.own_data import read_checked, refuse_leaks, select_for_test, training_data
         from asr_adapt.recipe import training_line
@@ -127,7 +138,7 @@ def finetune(
         from asr_adapt.weights import resolve_weights
 
         get_normaliser(normaliser)
-        if (out / CARD_NAME).exists():
+        if (out / CARD_NAME).exists() and not minutes:
             if not resume:
                 raise UsageError(f"{out}: holds an adapter already; use another --out")
             display.say(f"{out}: finished already")
@@ -166,7 +177,14 @@ def finetune(
             command=command_line(),
             report_to=report_to,
         )
-        base = load_base(resolve_weights(model), pick_device(device))
+        weights = resolve_weights(model)
+        if minutes:
+            title = dev.name if dev else f"the dev part of {data.name}"
+            points = curve_on_dev(job, minutes, weights, device, title)
+            drawn = run_curve(points, out, resume=resume, stop=stop, display=display)
+            show_curve(drawn, out, output)
+            return
+        base = load_base(weights, pick_device(device))
         card = run_training(
             base,
             job,

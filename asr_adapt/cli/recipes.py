@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from asr_adapt.cli.common import EXIT_CODES, Output, command_line, show, working
+from asr_adapt.cli.curves import parse_minutes, show_curve
 from asr_adapt.cli.options import PATH, output_options
 
 
@@ -21,12 +22,19 @@ from asr_adapt.cli.options import PATH, output_options
 )
 @click.option("--out", type=PATH, help="Run directory.  [default: runs/<recipe>-<model>-<size>]")
 @click.option("--data", "data_dir", type=PATH, help="Prepared data.  [default: data/<size>]")
+@click.option(
+    "--curve",
+    metavar="LIST",
+    help="Only draw the learning curve of the recipe's training, on the first test set, into"
+    " OUT/curve: minutes of labels, such as 5,10,20,40.  [default: none]",
+)
 @output_options
 def run_command(
     recipe: Path,
     overrides: tuple[str, ...],
     out: Path | None,
     data_dir: Path | None,
+    curve: str | None,
     output: Output,
 ) -> None:
     """Run a RECIPE: data, adapter, four arms on every test set, report.
@@ -35,16 +43,26 @@ def run_command(
 
     \b
     asr-adapt run recipes/maritime/recipe.toml --set size=full --set model=whisper-base
+    asr-adapt run recipes/maritime/recipe.toml --curve 5,10,20,40
     """
+    minutes = parse_minutes(curve)
     with working(output) as (stop, display):
         from asr_adapt.config import load_recipe
+        from asr_adapt.learning_curve import run_recipe_curve
         from asr_adapt.recipe import run_recipe
+        from asr_adapt.report.curve import CURVE_FOLDER
 
         config = load_recipe(recipe, overrides)
         label = Path(config.model).name
         out = out or Path("runs") / f"{config.name}-{label}-{config.size}"
         data_dir = data_dir or Path("data") / config.size
-        result = run_recipe(
-            config, out, data_dir, command=command_line(), stop=stop, display=display
-        )
+        command = command_line()
+        if minutes:
+            folder = out / CURVE_FOLDER
+            drawn = run_recipe_curve(
+                config, minutes, folder, data_dir, command=command, stop=stop, display=display
+            )
+            show_curve(drawn, folder, output)
+            return
+        result = run_recipe(config, out, data_dir, command=command, stop=stop, display=display)
     show(result, out, output)

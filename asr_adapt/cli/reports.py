@@ -16,22 +16,33 @@ from asr_adapt.cli.options import PATH, SEED, also_option, output_options
 @click.option(
     "--seed", type=SEED, default=1, show_default=True, help="Seed of the intervals, a number."
 )
+@click.option(
+    "--curve",
+    type=PATH,
+    help="Learning curve to show: the curve.json of finetune.  [default: RUN/curve/curve.json]",
+)
 @also_option
 @output_options
 def report(
-    runs: tuple[Path, ...], out: Path, seed: int, also: tuple[str, ...], output: Output
+    runs: tuple[Path, ...],
+    out: Path,
+    seed: int,
+    curve: Path | None,
+    also: tuple[str, ...],
+    output: Output,
 ) -> None:
     """Write report.html, report.md, report.json and errors.txt for one or more RUNS.
 
     \b
     asr-adapt report runs/base runs/calls --out reports/both
     asr-adapt report runs/calls --out reports/calls --also csv --also stm
+    asr-adapt report runs/calls --curve curves/calls/curve.json --out reports/calls
     """
     with working(output):
         from asr_adapt.report.build import build_report
         from asr_adapt.report.exports.write import write_exports
 
-        built = build_report(list(runs), out, seed=seed)
+        built = build_report(list(runs), out, seed=seed, curve=curve)
         write_exports(built, out, also)
     show(built, out, output)
 
