@@ -8,8 +8,10 @@ The bonus. The d-th token of a form of a phrase is worth (after NeMo's boosting 
 depth_scaling + ln(d)`` from the second token on,
 https://github.com/NVIDIA-NeMo/NeMo/blob/main/nemo/collections/asr/parts/context_biasing)::
 
-    w(1) = bonus        w(d) = bonus * (depth_scale + ln d)        c(d) = w(1) + ... + w(d)
+    w(1) = bonus * rarity    w(d) = bonus * (depth_scale + ln d)    c(d) = w(1) + ... + w(d)
 
+Rarity, from 0 to 1 (`asr_adapt.phrase_tree.token_rarity`), keeps first tokens cheap that begin many
+words: without it a hundred names that nobody says cost whole words in noise.
 A node v of the phrase tree at depth d, whose nearest finished form above it (or itself) ends at
 depth e, holds ``c(d) - c(e)``; if a form ends at v, it keeps ``c(d) - c(e')`` for good, e' being
 that of its parent. Of a history, ``held`` is the most that any of its suffixes in the tree holds
@@ -42,18 +44,19 @@ NO_LIST = -1
 SHARED_LIST = 0
 
 
-def bonus_sums(longest: int, settings: BoostSettings) -> np.ndarray:
-    """Return c(0) to c(longest), what the first d tokens of a phrase are worth together."""
+def later_sums(longest: int, settings: BoostSettings) -> np.ndarray:
+    """Return w(2) + ... + w(d) for d from 0 to ``longest``, which is 0 up to 1."""
     each = settings.bonus * (
         settings.depth_scale + np.log(np.arange(1, longest + 1, dtype=np.float64))
     )
-    each[:1] = settings.bonus
+    each[:1] = 0.0
     return np.concatenate([[0.0], each.cumsum()])
 
 
 def node_bonus(tree: PhraseTree, settings: BoostSettings) -> tuple[np.ndarray, np.ndarray]:
     """Return what each node of a tree holds and keeps, float32 (N) each."""
-    worth = bonus_sums(len(tree.levels), settings)[tree.depths]
+    later = later_sums(len(tree.levels), settings)[tree.depths]
+    worth = settings.bonus * tree.rarities + later
     finished = np.where(tree.ends, worth, 0.0)
     kept = np.zeros_like(worth)
     for level in tree.levels:

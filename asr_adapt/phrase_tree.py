@@ -29,6 +29,9 @@ LIST_FACTOR = -4417276706812531889
 """An odd multiplier for the number of a list (Steele et al. 2014, the mixing constant of
 splitmix64, https://doi.org/10.1145/2714064.2660195)."""
 
+N_BYTES = 256
+"""Tokens below this number stand for single bytes (Radford et al. 2019, byte-level BPE)."""
+
 _DIGIT_WORDS = {str(v): w for w, v in reversed(UNITS_OF_TEN.items())} | {"0": "zero"}
 
 _WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
@@ -63,6 +66,7 @@ class PhraseTree:
         tokens: token on the way to the node; -1 at roots.
         parents: parent node; -1 at roots.
         depths: how many tokens of the way there count; a space alone and the text's start do not.
+        rarities: how rare the first of them is, from 0 to 1 (`token_rarity`); 0 before it.
         ends: whether a form of a phrase ends there.
         first_children: the first child, where there is one.
         n_children: how many children.
@@ -74,6 +78,7 @@ class PhraseTree:
     tokens: np.ndarray
     parents: np.ndarray
     depths: np.ndarray
+    rarities: np.ndarray
     ends: np.ndarray
     first_children: np.ndarray
     n_children: np.ndarray
@@ -97,8 +102,11 @@ def build_tree(lists: Sequence[Sequence[str]], rules: TokenRules) -> PhraseTree:
 def spellings(phrase: str) -> tuple[str, ...]:
     """Return the ways a phrase may be written: case, and numbers as figures or as words.
 
+    Capitals throughout are looked for only where the phrase has them: their first tokens are single
+    letters, as those of many words are, and boosting them made quiet speech be shouted.
+
     >>> spellings("Pilot two")
-    ('Pilot two', 'pilot two', 'Pilot Two', 'PILOT TWO', 'Pilot 2', 'pilot 2', 'PILOT 2')
+    ('Pilot two', 'pilot two', 'Pilot Two', 'Pilot 2', 'pilot 2')
     """
     cased = (c for text in _number_spellings(phrase) for c in _cases(text))
     return tuple(dict.fromkeys(cased))
@@ -106,7 +114,7 @@ def spellings(phrase: str) -> tuple[str, ...]:
 
 def _cases(text: str) -> tuple[str, ...]:
     title = " ".join(word[:1].upper() + word[1:].lower() for word in text.split())
-    return (text, text.lower(), title, text.upper())
+    return (text, text.lower(), title)
 
 
 def _number_spellings(phrase: str) -> Iterable[str]:
@@ -133,23 +141,14 @@ def phrase_forms(
     Within a text a form starts with a space; at its start, or in a script without spaces, it need
     not. A plural is a form of its own only where its tokens do not begin with those of the
     singular, and a possessive never is: ``'s`` is a token of its own behind a finished phrase,
-    which keeps its bonus once. Capitals that the phrase itself has not are looked for within a
-    text and in the singular only.
+    which keeps its bonus once.
     """
     spelled = {phrase: spellings(phrase) for phrase in phrases}
     tokens = _word_tokens(spelled, rules)
-    forms = {}
-    for phrase, texts in spelled.items():
-        paths = [_spaced(text, tokens) for text in texts]
-        for text in texts:
-            if not _is_shouted(text, phrase):
-                paths += [*_plural(text, tokens), _bare(text, tokens, rules)]
-        forms[phrase] = tuple(dict.fromkeys(paths))
-    return forms
-
-
-def _is_shouted(text: str, phrase: str) -> bool:
-    return text.isupper() and text != phrase
+    return {
+        phrase: tuple(dict.fromkeys(path for text in texts for path in _paths(text, tokens, rules)))
+        for phrase, texts in spelled.items()
+    }
 
 
 def _word_tokens(
@@ -161,8 +160,7 @@ def _word_tokens(
         for text in texts:
             words = text.split()
             needed.update((f" {word}", phrase) for word in words)
-            if not _is_shouted(text, phrase):
-                needed[words[0]] = needed[f" {words[-1]}s"] = phrase
+            needed[words[0]] = needed[f" {words[-1]}s"] = phrase
     found = rules.tokenize_all(list(needed))
     for (piece, phrase), ids in zip(needed.items(), found, strict=True):
         if max(ids, default=0) >= rules.first_control:
@@ -172,21 +170,18 @@ def _word_tokens(
     return {piece: tuple(ids) for piece, ids in zip(needed, found, strict=True)}
 
 
-def _spaced(text: str, tokens: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
-    return tuple(chain.from_iterable(tokens[f" {word}"] for word in text.split()))
-
-
-def _plural(text: str, tokens: Mapping[str, tuple[int, ...]]) -> Iterable[tuple[int, ...]]:
-    *words, last = text.split()
-    singular, plural = tokens[f" {last}"], tokens[f" {last}s"]
-    if plural[: len(singular)] != singular:
-        yield (*_spaced(" ".join(words), tokens), *plural)
-
-
-def _bare(text: str, tokens: Mapping[str, tuple[int, ...]], rules: TokenRules) -> tuple[int, ...]:
-    first, *words = text.split()
-    path = (*tokens[first], *_spaced(" ".join(words), tokens))
-    return path if _needs_no_space(first[0]) else (rules.text_start, *path)
+def _paths(
+    text: str, tokens: Mapping[str, tuple[int, ...]], rules: TokenRules
+) -> Iterable[tuple[int, ...]]:
+    words = text.split()
+    spaced = [tokens[f" {word}"] for word in words]
+    whole = tuple(chain.from_iterable(spaced))
+    yield whole
+    plural = (*chain.from_iterable(spaced[:-1]), *tokens[f" {words[-1]}s"])
+    if plural[: len(whole)] != whole:
+        yield plural
+    bare = (*tokens[words[0]], *chain.from_iterable(spaced[1:]))
+    yield bare if _needs_no_space(words[0][0]) else (rules.text_start, *bare)
 
 
 @lru_cache(maxsize=4096)
@@ -214,7 +209,7 @@ def _grow(
     levels = [slice(a, b) for a, b in pairwise(bounds)]
     tree_parents, tree_tokens = np.concatenate(parents), np.concatenate(tokens)
     first_children, n_children = _children(tree_parents, n_lists)
-    depths, hashes = _down_the_levels(tree_parents, tree_tokens, levels, rules)
+    depths, rarities = _ranks(tree_parents, tree_tokens, levels, rules)
     ends = np.zeros(total, dtype=bool)
     ends[at] = True
     return PhraseTree(
@@ -222,10 +217,11 @@ def _grow(
         tokens=tree_tokens,
         parents=tree_parents,
         depths=depths,
+        rarities=rarities,
         ends=ends,
         first_children=first_children,
         n_children=n_children,
-        hashes=hashes,
+        hashes=_hashes(tree_parents, tree_tokens, levels),
         levels=levels,
     )
 
@@ -248,20 +244,43 @@ def _children(parents: np.ndarray, n_lists: int) -> tuple[np.ndarray, np.ndarray
     return first, last - first
 
 
-def _down_the_levels(
+def token_rarity(tokens: np.ndarray, first_control: int) -> np.ndarray:
+    """Return how rare tokens are, from 0 for bytes and the first merges to 1 for the last.
+
+    Byte-pair encoding merges what is most frequent first (Sennrich et al. 2016,
+    https://arxiv.org/abs/1508.07909) and words follow Zipf's law, so the logarithm of a token's
+    number stands in for minus the logarithm of its frequency. The first 256 tokens are bytes.
+    """
+    last = max(first_control, N_BYTES + 1)
+    rarity: np.ndarray = np.log(np.clip(tokens, N_BYTES, last) / N_BYTES) / np.log(last / N_BYTES)
+    return rarity
+
+
+def _ranks(
     parents: np.ndarray, tokens: np.ndarray, levels: Sequence[slice], rules: TokenRules
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return depth and hash of every node, each from its parent's."""
+    """Return depth of every node and rarity of the first token that counts on its way."""
+    counts = (tokens != rules.space) & (tokens != rules.text_start)
+    own = token_rarity(tokens, rules.first_control)
     depths = np.zeros(len(parents), dtype=np.int64)
+    rarities = np.zeros(len(parents))
+    for here in levels:
+        above = parents[here]
+        depths[here] = depths[above] + counts[here]
+        starts = counts[here] & (depths[above] == 0)
+        rarities[here] = np.where(starts, own[here], rarities[above])
+    return depths, rarities
+
+
+def _hashes(parents: np.ndarray, tokens: np.ndarray, levels: Sequence[slice]) -> np.ndarray:
+    """Return the hash of every node, a polynomial of its tokens and its list."""
     sums = np.zeros(len(parents), dtype=np.int64)
     lists = np.arange(len(parents))
     for here in levels:
         above = parents[here]
-        counts = (tokens[here] != rules.space) & (tokens[here] != rules.text_start)
-        depths[here] = depths[above] + counts
         sums[here] = sums[above] * HASH_BASE + tokens[here] + 1
         lists[here] = lists[above]
     hashes = sums + lists * LIST_FACTOR
     if len(np.unique(hashes)) < len(hashes):  # 1 in 10**8 for a million nodes
         raise BiasError("two phrases of the bias list have the same hash; leave one of them out")
-    return depths, hashes
+    return hashes

@@ -70,11 +70,12 @@ class BoostSettings:
     """How much decoding favours tokens that spell a listed phrase (`asr_adapt.boosting`).
 
     Attributes:
-        bonus: what a phrase's first token is worth, in nats; 0 switches boosting off.
+        bonus: what a phrase's first token is worth, in nats, if it is the rarest there is; 0
+            switches boosting off.
         depth_scale: what each later token is worth, in bonuses, before ln of its depth is added.
     """
 
-    bonus: float = 0.5
+    bonus: float = 0.7
     depth_scale: float = 2.0
 
     def __post_init__(self) -> None:

@@ -16,13 +16,15 @@ from asr_adapt.boosting import BoostPlan, PhraseBooster, plan_boost
 from asr_adapt.decode import Decoded, encode_sounds, generate, phrase_boost
 from asr_adapt.errors import BiasError
 from asr_adapt.model import SpeechModel, load_base, prompted_start
-from asr_adapt.phrase_tree import TokenRules, build_tree, phrase_forms, spellings
+from asr_adapt.phrase_tree import TokenRules, build_tree, phrase_forms, spellings, token_rarity
 from asr_adapt.settings import BoostSettings
 from asr_adapt.weights import PACKAGES, package_files, resolve_weights
 from tests.toys import CPU
 
-START, CONTROL, VOCABULARY = 258, 256, 259
-BYTES = TokenRules(lambda texts: [list(t.encode()) for t in texts], START, CONTROL, ord(" "))
+SHIFT = 300
+"""Added to bytes: tokens below 256 are the most frequent ones and worth nothing as first ones."""
+CONTROL, START, VOCABULARY = SHIFT + 256, SHIFT + 258, SHIFT + 259
+SPACE = SHIFT + ord(" ")
 BOOST = BoostSettings(bonus=0.7, depth_scale=1.5)
 
 SENTENCES = (
@@ -40,6 +42,14 @@ NEVER_SAID = [
 ]
 
 Path = tuple[int, ...]
+
+
+def spell(text: str) -> Path:
+    """Return a text's tokens: its bytes."""
+    return tuple(SHIFT + byte for byte in text.encode())
+
+
+BYTES = TokenRules(lambda texts: [spell(text) for text in texts], START, CONTROL, SPACE)
 
 
 def plan(
@@ -73,9 +83,12 @@ class Reference:
 
     def worth(self, path: Path) -> float:
         """c(d): what the counted tokens of a path are worth together."""
-        depth = sum(token not in (START, ord(" ")) for token in path)
-        later = sum(self.boost.depth_scale + math.log(d) for d in range(2, depth + 1))
-        return self.boost.bonus * (1 + later) if depth else 0.0
+        counted = [token for token in path if token not in (START, SPACE)]
+        if not counted:
+            return 0.0
+        first = math.log(counted[0] / 256) / math.log(CONTROL / 256)
+        later = (self.boost.depth_scale + math.log(d) for d in range(2, len(counted) + 1))
+        return self.boost.bonus * (first + sum(later))
 
     def finished(self, path: Path) -> float:
         """What the longest form that begins a path is worth."""
@@ -112,7 +125,7 @@ def test_the_bonus_is_that_of_a_slow_reference(
     made = plan(shared, [own])
     booster = PhraseBooster(made.rows(list(made.lists)), 1, 1)
     lists = [Reference(shared, BOOST), Reference([p for p in own if p not in shared], BOOST)]
-    history = tuple(text.encode())
+    history = spell(text)
     expected = [slow_bonus(lists, history, token) for token in range(VOCABULARY)]
     np.testing.assert_allclose(step(booster, [history])[0], expected, atol=2e-5)
 
@@ -125,30 +138,28 @@ def test_a_text_that_ends_keeps_what_its_finished_phrases_keep(
     made = plan(phrases)
     booster = PhraseBooster(made.rows(["0"]), 1, 1)
     reference = Reference(phrases, BOOST)
-    path = tuple(text.encode())
+    path = spell(text)
     kept = sum(reference.kept((START, *path[: i + 1])) for i in range(len(path)))
     assert whole_bonus(booster, path) == pytest.approx(kept, abs=1e-4)
 
 
 def test_a_phrase_is_found_however_it_is_written() -> None:
     assert set(spellings("vessel Rio 5")) == {
-        *("vessel Rio 5", "vessel rio 5", "Vessel Rio 5", "VESSEL RIO 5"),
-        *("vessel Rio five", "vessel rio five", "Vessel Rio Five", "VESSEL RIO FIVE"),
+        *("vessel Rio 5", "vessel rio 5", "Vessel Rio 5"),
+        *("vessel Rio five", "vessel rio five", "Vessel Rio Five"),
     }
     assert {"runway two seven", "Runway 27", "runway 2 7"} <= set(spellings("Runway two seven"))
     forms = phrase_forms(["Rio", "東京"], BYTES)
-    assert tuple(b" rio") in forms["Rio"]
-    assert (START, *b"Rio") in forms["Rio"], "bare at the start of the text"
-    assert tuple(b"Rio") not in forms["Rio"], "and not inside of words"
-    assert tuple("東京".encode()) in forms["東京"], "no spaces in this script"
+    assert spell(" rio") in forms["Rio"]
+    assert (START, *spell("Rio")) in forms["Rio"], "bare at the start of the text"
+    assert spell("Rio") not in forms["Rio"], "and not inside of words"
+    assert spell("東京") in forms["東京"], "no spaces in this script"
 
 
 def test_plurals_and_possessives_change_nothing_where_their_tokens_go_on() -> None:
     made = phrase_forms(["Rio"], BYTES)["Rio"]
-    assert tuple(b" Rios") not in made, "the byte s follows the finished phrase"
-    one_token = TokenRules(
-        lambda texts: [[hash_of(text)] for text in texts], START, CONTROL, ord(" ")
-    )
+    assert spell(" Rios") not in made, "the byte s follows the finished phrase"
+    one_token = TokenRules(lambda texts: [[hash_of(text)] for text in texts], START, CONTROL, SPACE)
     whole_words = phrase_forms(["Rio"], one_token)["Rio"]
     assert (hash_of(" Rios"),) in whole_words
 
@@ -161,13 +172,25 @@ def hash_of(text: str) -> int:
 def test_a_word_boundary_alone_is_worth_nothing() -> None:
     booster = PhraseBooster(plan(["Rio", "Ria"]).rows(["0"]), 1, 1)
     first = step(booster, [()])[0]
-    assert first[ord(" ")] == 0
-    assert not step(booster, [tuple(b"x ")])[0][: ord("R")].any()
-    assert step(booster, [tuple(b"x ")])[0, ord("R")] == pytest.approx(BOOST.bonus)
+    assert first[SPACE] == 0
+    (capital,) = spell("R")
+    behind_a_space = step(booster, [spell("x ")])[0]
+    assert behind_a_space[capital] > 0
+    assert not behind_a_space[:capital].any()
+
+
+def test_first_tokens_are_worth_what_they_are_rare() -> None:
+    rarities = token_rarity(np.array([0, 256, 370, 11_220, 50_255, 50_256]), 50_256)
+    assert rarities[0] == rarities[1] == 0
+    assert rarities[-1] == 1
+    assert (np.diff(rarities[1:]) > 0).all()
+    boosted = step(PhraseBooster(plan(["Rio"]).rows(["0"]), 1, 1), [spell(" ")])[0]
+    expected = [BOOST.bonus * token_rarity(np.array(spell(c)), CONTROL)[0] for c in "Rr"]
+    assert [boosted[spell(c)[0]] for c in "Rr"] == pytest.approx(expected)
 
 
 def test_control_tokens_in_a_phrase_are_refused() -> None:
-    rules = TokenRules(lambda texts: [[CONTROL] for _ in texts], START, CONTROL, ord(" "))
+    rules = TokenRules(lambda texts: [[CONTROL] for _ in texts], START, CONTROL, SPACE)
     with pytest.raises(BiasError, match="<end>"):
         build_tree([["a <end>"]], rules)
 
@@ -176,7 +199,7 @@ def test_rows_of_a_batch_and_their_beams_have_lists_of_their_own() -> None:
     lists = [["ab"], [], ["b", "ab"], ["ab"]]
     made = plan(["ba"], lists)
     together = PhraseBooster(made.rows(list(made.lists)), 1, 2)
-    history = tuple(b" a")
+    history = spell(" a")
     rows = step(together, [history] * 8)
     for i, own in enumerate(lists):
         alone = plan(["ba"], [own])
@@ -188,20 +211,20 @@ def test_a_shared_list_is_the_same_list_given_to_each_utterance_in_any_order() -
     phrases = ["ab", "a b", "bab"]
     shared, own = plan(phrases), plan([], [phrases[::-1], phrases])
     boosters = [PhraseBooster(p.rows(list(p.lists)), 1, 1) for p in (shared, own)]
-    for text in (b"", b" a", b" a b", b" ba", b"bab"):
-        one = step(boosters[0], [tuple(text)])
-        np.testing.assert_array_equal(step(boosters[1], [tuple(text)] * 2), np.repeat(one, 2, 0))
+    for text in ("", " a", " a b", " ba", "bab"):
+        one = step(boosters[0], [spell(text)])
+        np.testing.assert_array_equal(step(boosters[1], [spell(text)] * 2), np.repeat(one, 2, 0))
 
 
 def test_empty_lists_change_nothing_and_prompts_are_not_matched() -> None:
     made = plan([], [[], ["ab"]])
     scores = torch.randn(2, VOCABULARY, generator=torch.Generator().manual_seed(0))
-    ids = torch.tensor([[*b" ab", START]] * 2)
+    ids = torch.tensor([[*spell(" ab"), START]] * 2)
     booster = PhraseBooster(made.rows(list(made.lists)), ids.shape[1], 1)
     changed = booster(ids, scores)
     assert torch.equal(changed[0], scores[0])
     assert torch.equal(changed[1] != scores[1], changed[1] > scores[1])
-    assert set(torch.nonzero(changed[1] != scores[1]).flatten().tolist()) == {*b"aA"}
+    assert set(torch.nonzero(changed[1] != scores[1]).flatten().tolist()) == {*spell("aA")}
 
 
 @pytest.fixture(scope="module")
@@ -276,21 +299,20 @@ def test_an_empty_list_is_no_list(tiny: SpeechModel, heard: torch.Tensor) -> Non
 
 
 @pytest.mark.weights
-def test_names_never_said_change_no_clear_word(tiny: SpeechModel, heard: torch.Tensor) -> None:
-    plain, told = (decode(tiny, heard, 1, shared=phrases) for phrases in ((), NEVER_SAID))
-    assert [d.text for d in told] == [d.text for d in plain]
+@pytest.mark.parametrize("beams", [1, 5], ids=["greedy", "beam"])
+def test_a_boosted_spelling_is_written_where_it_sounds_alike(
+    tiny: SpeechModel, heard: torch.Tensor, beams: int
+) -> None:
+    """The station's name is misread as "Vaser traffic" by itself."""
+    assert "Vazer" not in decode(tiny, heard[:1], beams)[0].text
+    told = decode(tiny, heard[:1], beams, shared=["Vazer Traffic"], bonus=1.5)[0].text
+    assert told.startswith("Vazer Traffic")
 
 
 @pytest.mark.weights
-def test_log_probabilities_are_the_models_own(tiny: SpeechModel, heard: torch.Tensor) -> None:
-    """Read by the model all at once, behind prompts of different length, greedy and beam agree."""
-    prompt = tiny.tokenize(" Anna Lotte.")
-    starts = [prompted_start(tiny, p, "en") for p in ((), prompt)]
-    ids = ["0", "1"]
-    boost = phrase_boost(tiny, NAMES, dict.fromkeys(ids, ()), BoostSettings(bonus=0.01))
-    assert boost
-    plain = generate(tiny, heard[:2], starts, 40, 5)
-    told = generate(tiny, heard[:2], starts, 40, 5, boost.rows(ids))
-    for one, other in zip(plain, told, strict=True):
-        assert one.text == other.text
-        assert one.avg_logprob == pytest.approx(other.avg_logprob, abs=1e-3)
+def test_a_name_that_begins_with_what_was_understood_is_found_by_beams(
+    tiny: SpeechModel, heard: torch.Tensor
+) -> None:
+    assert "Anna Lotte" not in decode(tiny, heard[:1], 5)[0].text
+    told = decode(tiny, heard[:1], 5, shared=["motor vessel Anna Lotte"], bonus=1.5)[0].text
+    assert "motor vessel Anna Lotte" in told
