@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,12 +13,15 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
 from asr_adapt import learning_curve, train
 from asr_adapt.adapter import AdapterCard, read_card
+from asr_adapt.cli import main
+from asr_adapt.config import load_recipe
 from asr_adapt.curve_parts import nested_parts, point_job
 from asr_adapt.curve_record import (
     CurveArm,
@@ -29,7 +34,7 @@ from asr_adapt.curve_record import (
 from asr_adapt.curve_scores import fit_arm, score_points
 from asr_adapt.errors import DataError, Stopped, UsageError
 from asr_adapt.evaluate import EvaluationJob, TestSet
-from asr_adapt.learning_curve import CurveJob, run_curve
+from asr_adapt.learning_curve import CurveJob, curve_on_dev, run_curve
 from asr_adapt.manifest import write_manifest
 from asr_adapt.power_law import PowerLaw, fit_power_law, resampled_laws
 from asr_adapt.progress import ProgressDisplay
@@ -38,9 +43,14 @@ from asr_adapt.report import build, plots
 from asr_adapt.report.build import build_report
 from asr_adapt.report.curve import price, recommendation, unsure
 from asr_adapt.score import score_run
-from asr_adapt.settings import DecodeSettings, PromptSettings
+from asr_adapt.settings import DecodeSettings, PromptSettings, TrainSettings
 from asr_adapt.stopping import StopRequest
-from tests.toys import toy_job, toy_rows, toy_weights
+from asr_adapt.train_job import TrainJob
+from asr_adapt.weights import PACKAGES, package_files, resolve_weights
+from tests.conftest import ROOT
+from tests.test_flow import begin
+from tests.test_flow import said as said_so_far
+from tests.toys import table, toy_job, toy_rows, toy_weights
 
 MINUTES = (5.0, 10.0, 20.0, 40.0)
 
@@ -139,12 +149,12 @@ def test_each_part_holds_the_smaller_ones_and_no_more_than_it_needs(
 def test_more_minutes_than_there_are_end_with_all_there_is_and_a_notice() -> None:
     data = rows(30)
     there = sum(u.duration_s for u in data) / 60
-    said: list[str] = []
-    parts = nested_parts(data, [1.0, 40.0, 80.0], 1, said.append)
+    notices: list[str] = []
+    parts = nested_parts(data, [1.0, 40.0, 80.0], 1, notices.append)
     assert [part.folder for part in parts] == ["1", f"{there:.1f}"]
     assert list(parts[-1].utterances) == data
-    assert f"40 minutes asked for, {there:.1f} are there" in said[0]
-    assert "80 minutes" in said[1]
+    assert f"40 minutes asked for, {there:.1f} are there" in notices[0]
+    assert "80 minutes" in notices[1]
 
 
 def test_another_seed_draws_other_labels() -> None:
@@ -162,8 +172,7 @@ def test_a_point_trains_on_its_labels_with_as_much_less_general_speech(toy: Path
     small, whole = nested_parts(job.train, [2.0, 99.0], 1, silent)
     share = sum(u.duration_s for u in small.utterances) / sum(u.duration_s for u in job.train)
     assert point_job(job, small).settings.replay.clips == round(share * 40)  # 10 of 50 measure
-    assert point_job(job, whole).settings.replay.clips == 40
-    assert point_job(job, whole).train == job.train
+    assert point_job(job, whole) == job
 
 
 def heard(data: list[Utterance], arm: str, wrong: float, seed: int) -> list[Hypothesis]:
@@ -532,3 +541,136 @@ def test_the_same_curve_gives_the_same_picture() -> None:
     )
     assert plots.plot_curve([line]) == plots.plot_curve([line])
     assert "style=" not in plots.plot_curve([line])
+
+
+# --- the command line ----------------------------------------------------------------------------
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """Run the program in this process and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["asr-adapt", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 1
+    return 0
+
+
+def finetune_curve(toy: Path, folder: Path, minutes: str) -> list[str]:
+    """Return a command that draws a curve from a user's own table, 1 epoch a point."""
+    train_csv, dev_csv = (table(toy, folder, split) for split in ("train", "dev"))
+    return [
+        *("finetune", str(train_csv), "--dev", str(dev_csv), "--model", str(toy / "model")),
+        *("--epochs", "1", "--normaliser", "raw", "--out", str(folder / "out")),
+        *("--curve", minutes),
+    ]
+
+
+@pytest.mark.parametrize("minutes", ["", "ten", "0,5", "-1", "5,5.0", "5;10", "nan", "inf"])
+def test_minutes_that_are_none_are_refused(
+    minutes: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ("nowhere.csv", "--model", "x", "--out", tmp_path / "out")
+    assert call(monkeypatch, "finetune", *arguments, f"--curve={minutes}") == 2
+    assert "--curve" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_finetune_draws_a_curve_that_survives_a_signal_and_reaches_the_report(
+    toy: Path,
+    run_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = finetune_curve(toy, tmp_path, "0.05,0.1")
+    errors, path = tmp_path / "errors", tmp_path / "out" / "curve.json"
+    assert begin(command, errors, lambda: "point 2" in said_so_far(errors), signal.SIGTERM) == 75
+    begun = read_curve(path)
+    assert (begun.finished, len(begun.trained)) == (False, 1)
+    assert call(monkeypatch, *command) == 2
+    capsys.readouterr()
+    assert call(monkeypatch, *command, "--resume", "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["curve"] == str(path)
+    curve = read_curve(path)
+    assert curve.finished
+    assert curve.chose
+    assert curve.trained[0] == begun.trained[0]
+    assert [arm["wer"]["value"] for arm in printed["points"][1]["arms"]] == [
+        arm.wer.value for arm in curve.trained[0].arms
+    ]
+    report = ("report", run_dir, "--curve", path, "--out", tmp_path / "report")
+    assert call(monkeypatch, *report) == 0
+    assert "2 points" in (tmp_path / "report/report.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_recipe_draws_its_curve_on_its_first_test_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = ROOT / "recipes/toy/recipe.toml"
+    settings = ("train.epochs=1", "train.evaluations=1")
+    changes = [word for setting in settings for word in ("--set", setting)]
+    places = ("--data", tmp_path / "data", "--out", tmp_path / "run")
+    command = ("run", recipe, *changes, *places, "--curve", "0.05,0.1")
+    assert call(monkeypatch, *command) == 0
+    assert "curve: " in capsys.readouterr().out
+    curve = read_curve(tmp_path / "run/curve/curve.json")
+    title = load_recipe(recipe).test[0].title
+    assert (curve.scored_on, curve.chose, curve.finished) == (title, False, True)
+    assert call(monkeypatch, *command) == 0  # and is not drawn again
+    assert read_curve(tmp_path / "run/curve/curve.json") == curve
+
+
+CALLS = (
+    "Elbe Pilot, this is Baltic Star, we are two miles west of the buoy.",
+    "Baltic Star, reduce your speed to six knots.",
+    "All ships, keep clear of the fairway.",
+)
+
+
+def spoken_calls(folder: Path) -> list[Utterance]:
+    """Have a synthetic voice speak the calls."""
+    if package_files(PACKAGES["whisper-tiny.en"]) is None:
+        pytest.skip("whisper-tiny.en is not installed")
+    voice = pytest.importorskip("hibari").Hibari()
+    made = []
+    for number, text in enumerate(CALLS):
+        sound = np.asarray(voice(text), np.float64)
+        path = folder / f"call{number}.wav"
+        soundfile.write(path, sound, 24_000)
+        context = ("Baltic Star", "Elbe Pilot")
+        length_s = len(sound) / 24_000
+        made.append(Utterance(f"c{number}", path, 0.0, length_s, text, context=context))
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_real_weights_learn_more_from_more_labels(tmp_path: Path) -> None:
+    """Two tiny points of whisper-tiny.en: drawn, trained, scored; the record is whole."""
+    spoken = spoken_calls(tmp_path)
+    training = TrainJob(
+        train=spoken,
+        dev=spoken[:1],
+        settings=TrainSettings(epochs=1, batch_size=2, evaluations=1),
+        prompts=PromptSettings(),
+        normaliser="spoken-en",
+        seed=1,
+    )
+    weights = resolve_weights("whisper-tiny.en")
+    job = curve_on_dev(training, (0.01, 0.1), weights, "cpu", "dev")
+    curve = draw_curve(job, tmp_path / "out")
+    assert curve.finished
+    assert curve.model == "whisper-tiny.en"
+    assert [arm.name for arm in curve.points[0].arms] == ["base", "base+bias"]
+    assert len(curve.trained) == 2
+    assert curve.trained[0].utterances < curve.trained[1].utterances
+    for point in curve.trained:
+        assert read_card(tmp_path / "out" / point.folder).weights_sha256 == point.adapter_sha256
+        assert all(arm.words > 0 for arm in point.arms)
+    assert "2 points" in recommendation(curve)
