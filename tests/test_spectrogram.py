@@ -118,7 +118,7 @@ def test_pictures_stand_beside_their_sound_under_its_name(tmp_path: Path) -> Non
     clip = clips.write_clip(write_sound(tmp_path / "x.wav", tone(500, 2)), tmp_path / "out")
     assert clip is not None
     assert clip.picture is not None
-    assert clip.picture.path == clip.path.removesuffix(".flac") + ".png"
+    assert clip.picture.path == clip.path.removesuffix(".wav") + ".png"
     assert clip.duration_s == 2
     with Image.open(tmp_path / "out" / clip.picture.path) as picture:
         assert picture.size == (clip.picture.width, clip.picture.height) == (129, WAVE_ROWS + 80)
@@ -149,7 +149,7 @@ def test_without_librosa_there_are_sounds_but_no_pictures(
     clip = clips.write_clip(write_sound(tmp_path / "x.wav", tone(500)), tmp_path / "out")
     assert clip is not None
     assert clip.picture is None
-    assert [path.suffix for path in (tmp_path / "out" / "audio").iterdir()] == [".flac"]
+    assert [path.suffix for path in (tmp_path / "out" / "audio").iterdir()] == [".wav"]
 
 
 @pytest.mark.slow

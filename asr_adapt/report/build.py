@@ -37,7 +37,7 @@ from asr_adapt.report.slices import (
 from asr_adapt.score import RunScores, score_run
 
 MOST_EXAMPLES = 600
-"""Utterances shown in all sets together, about 5 kB of page and 0.1 MB of sound each: more than
+"""Utterances shown in all sets together, about 5 kB of page and 0.2 MB of sound each: more than
 that is slow to open on a phone. All of them stand in ``errors.txt``."""
 
 

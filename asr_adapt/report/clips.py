@@ -1,6 +1,6 @@
 """Cut the sound of shown utterances into small files beside the report, and paint it.
 
-Reads the audio that the manifest names, writes ``OUT/audio/<hash>.flac`` (16 kHz, 16 bit, mono)
+Reads the audio that the manifest names, writes ``OUT/audio/<hash>.wav`` (16 kHz, 16 bit, mono)
 and ``OUT/audio/<hash>.png``, its wave and spectrogram. Audio that cannot be read or painted is no
 reason to have no report: the player or the picture is then left out.
 """
@@ -8,13 +8,15 @@ reason to have no report: the player or the picture is then left out.
 from __future__ import annotations
 
 import hashlib
+import io
+import wave
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_adapt.audio import SAMPLE_RATE_HZ, Samples, load_utterance, write_flac
+from asr_adapt.audio import SAMPLE_RATE_HZ, Samples, load_utterance
 from asr_adapt.errors import AudioError, EnvironmentProblem
 from asr_adapt.records import Utterance
 from asr_adapt.report.plots import WAVE_ROWS, paint_sound
@@ -60,12 +62,12 @@ def write_clip(utterance: Utterance, out_dir: Path) -> Clip | None:
         samples = load_utterance(utterance)
     except AudioError:
         return None
-    steps = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
-    stem = f"{CLIP_FOLDER}/{hashlib.sha256(steps.tobytes()).hexdigest()[:16]}"
+    content = _wav(samples)
+    stem = f"{CLIP_FOLDER}/{hashlib.sha256(content).hexdigest()[:16]}"
     (out_dir / CLIP_FOLDER).mkdir(parents=True, exist_ok=True)
-    write_flac(out_dir / f"{stem}.flac", samples)
+    (out_dir / f"{stem}.wav").write_bytes(content)
     picture = _write_picture(samples, f"{stem}.png", out_dir)
-    return Clip(f"{stem}.flac", len(samples) / SAMPLE_RATE_HZ, picture)
+    return Clip(f"{stem}.wav", len(samples) / SAMPLE_RATE_HZ, picture)
 
 
 def _write_picture(samples: Samples, name: str, out_dir: Path) -> Picture | None:
@@ -77,6 +79,20 @@ def _write_picture(samples: Samples, name: str, out_dir: Path) -> Picture | None
     content = paint_sound(_envelope(samples, columns), decibels)
     (out_dir / name).write_bytes(content)
     return Picture(name, columns, decibels.shape[0] + WAVE_ROWS)
+
+
+def _wav(samples: Samples) -> bytes:
+    """Return the bytes of a 16-bit wav file; what exceeds full scale is clipped, not wrapped.
+
+    FLAC would take half of the room, but Chromium 156 fails to seek in many short FLAC files.
+    """
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(SAMPLE_RATE_HZ)
+        sound.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    return buffer.getvalue()
 
 
 def _envelope(samples: Samples, columns: int) -> NDArray[np.float32]:
