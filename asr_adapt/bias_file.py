@@ -45,6 +45,7 @@ class Measured:
         decode_s: seconds of decoding dev, a first pass included, the encoder not.
         unbiased_wer: errors on words outside the phrases known, per such word; None without any.
         biased_wer: errors on the phrases, per word of theirs; None if none was said.
+        leak_rate: phrases heard where nothing like them was said, per utterance.
         phrases_told: phrases told in one way or the other, a mean over utterances.
         phrases_dropped: phrases that did not fit into the prompts, likewise.
     """
@@ -53,13 +54,14 @@ class Measured:
     decode_s: float
     unbiased_wer: float | None = None
     biased_wer: float | None = None
+    leak_rate: float = 0.0
     phrases_told: float = 0.0
     phrases_dropped: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A choice, what it came to, and whether its unbiased WER is within the bound."""
+    """A choice, what it came to, and whether it harms other words within the bounds."""
 
     choice: BiasChoice
     measured: Measured

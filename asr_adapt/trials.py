@@ -30,7 +30,7 @@ from asr_adapt.records import ErrorCounts, Utterance
 from asr_adapt.settings import DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.telling import Teller, Told, tell_all
-from asr_adapt.terms import PhraseBook, make_book, normalise_phrases, split_by_context
+from asr_adapt.terms import PhraseBook, count_terms, make_book, normalise_phrases, split_by_context
 from asr_adapt.window import length_bucket
 
 Progress = Callable[[int, int], None]
@@ -159,7 +159,7 @@ class DevTrials:
         return DecodedDev(texts, time.perf_counter() - started)
 
     def _scored(self, decoded: DecodedDev, told: Mapping[str, Told]) -> Measured:
-        biased, unbiased = self._count(decoded.texts)
+        biased, unbiased, leaks = self._count(decoded.texts)
         words = (biased + unbiased).rate
         if words is None:
             raise DataError("dev references hold no word: nothing to tune on")
@@ -172,20 +172,20 @@ class DevTrials:
             phrases_told=sum(len(each.phrases) for each in told.values()) / n,
             phrases_dropped=dropped / n,
             biased_wer=biased.rate,
+            leak_rate=leaks / n,
         )
 
-    def _count(self, texts: Mapping[str, str]) -> tuple[ErrorCounts, ErrorCounts]:
-        sides = [
-            split_by_context(
-                align_words(
-                    self.normalise(u.reference or ""), self.normalise(texts[u.utterance_id])
-                ),
-                self.books[u.utterance_id],
-            )
-            for u in self.dev.utterances
-        ]
+    def _count(self, texts: Mapping[str, str]) -> tuple[ErrorCounts, ErrorCounts, int]:
+        """Return the errors on phrases and on all other words, and how many phrases leaked."""
+        sides, leaks = [], 0
+        for u in self.dev.utterances:
+            book = self.books[u.utterance_id]
+            said, heard = self.normalise(u.reference or ""), self.normalise(texts[u.utterance_id])
+            columns = align_words(said, heard)
+            sides.append(split_by_context(columns, book))
+            leaks += sum(term.leaks for term in count_terms(columns, book))
         biased, unbiased = zip(*sides, strict=True)
-        return reduce(ErrorCounts.__add__, biased), reduce(ErrorCounts.__add__, unbiased)
+        return reduce(ErrorCounts.__add__, biased), reduce(ErrorCounts.__add__, unbiased), leaks
 
 
 def encode_batch(model: SpeechModel, batch: Sequence[Utterance]) -> EncodedBatch:

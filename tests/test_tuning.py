@@ -62,6 +62,16 @@ def test_no_choice_beyond_the_bound_is_taken(limit: float) -> None:
     assert all(t.allowed == ((t.measured.unbiased_wer or 0) <= 0.303) for t in found.trial)
 
 
+def test_a_choice_that_buys_wer_with_leaked_phrases_is_not_taken() -> None:
+    def leaky(choice: BiasChoice | None) -> Measured:
+        loud = choice is not None and choice.beam_size > 1
+        return Measured(0.3 if loud else 0.4, 1.0, 0.2, leak_rate=0.31 if loud else 0.03)
+
+    found = search(Space(), RECORD, leaky, forget)
+    assert found.beam_size == 1
+    assert all(t.allowed == (t.choice.beam_size == 1) for t in found.trial)
+
+
 def test_where_nothing_is_within_the_bound_the_least_harm_is_taken() -> None:
     def harmful(choice: BiasChoice | None) -> Measured:
         harm = 0.0 if choice is None else 0.1 + 0.01 * PROMPT_STRATEGIES.index(choice.bias.strategy)

@@ -187,7 +187,7 @@ def show_result(found: BiasFile, out: Path, output: Output) -> None:
     }
     output.result(
         record,
-        "on dev: WER %, words outside the list %, seconds of decoding",
+        "on dev: WER %, words outside the list %, phrases leaked in 100, seconds of decoding",
         *(f"  {line(result)}  {name}" for name, result in came_to.items()),
         *(["telling nothing is as good on dev: decode without the list"] if useless else []),
         f"settings and {len(found.trial)} trials: {out}",
@@ -197,4 +197,5 @@ def show_result(found: BiasFile, out: Path, output: Output) -> None:
 def line(measured: Measured) -> str:
     """Return one result as a line of a table."""
     outside = "     -" if measured.unbiased_wer is None else f"{100 * measured.unbiased_wer:6.1f}"
-    return f"{100 * measured.wer:6.1f} {outside} {measured.decode_s:7.1f}"
+    leaks = f"{100 * measured.leak_rate:6.1f}"
+    return f"{100 * measured.wer:6.1f} {outside} {leaks} {measured.decode_s:7.1f}"
