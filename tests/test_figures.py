@@ -66,6 +66,15 @@ def figures(root: Path, *options: str) -> tuple[int, dict[str, str], str]:
     return done.returncode, lines, done.stderr
 
 
+QUIET = {"requests_outside": 0, "console_lines": 0}
+BENCH_REPORT: dict[str, Any] = {
+    "counts": {"formats": 14, "malformed": 120},
+    "hostile": {"given": 81, "shown": 81, "ran": 0, **QUIET},
+    "page": {"run": "r", "cards_equal": True, "numbers": 9, "numbers_equal": 9, **QUIET},
+    "time": {"first_count_s": 4.2, "open_report_s": 90.0},
+}
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     recipes = tmp_path / "recipes"
@@ -74,6 +83,7 @@ def root(tmp_path: Path) -> Path:
     write(recipes, "dialogue/results/whisper-tiny.en-demo.json", result())
     bench = {"decode_ratio": 1.02, "step_ratio": 1.03, "build_s": 0.4, "phrases": 10_000}
     write(tmp_path, "scripts/results/bench_bias.json", {**bench, "command": "a bench"})
+    write(tmp_path, "scripts/results/report.json", {**BENCH_REPORT, "command": "a bench"})
     return recipes
 
 
@@ -137,6 +147,28 @@ def test_a_result_that_is_no_report_is_refused(root: Path) -> None:
     code, _, problem = figures(root)
     assert code == 1
     assert "other.json: no 'arms'" in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "change"),
+    [
+        ("r.formats", "counts", {"formats": 11}),
+        ("r.malformed_files", "counts", {"malformed": 99}),
+        ("r.hostile_strings", "hostile", {"shown": 80}),
+        ("r.hostile_strings", "hostile", {"ran": 1}),
+        ("r.hostile_strings", "hostile", {"given": 59, "shown": 59}),
+        ("r.first_page_equals_json", "page", {"numbers_equal": 8}),
+        ("r.first_page_equals_json", "page", {"requests_outside": 1}),
+        ("r.first_progress_s", "time", {"first_count_s": 10.0}),
+    ],
+)
+def test_a_report_or_importer_under_its_bar_falls_short(
+    root: Path, name: str, part: str, change: dict[str, Any]
+) -> None:
+    content = {**BENCH_REPORT, part: {**BENCH_REPORT[part], **change}}
+    write(root.parent, "scripts/results/report.json", content)
+    _, lines, _ = figures(root)
+    assert "falls short" in lines[name]
 
 
 def test_dialogue_needs_all_four_arms(root: Path) -> None:

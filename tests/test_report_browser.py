@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -175,12 +176,16 @@ def test_the_page_is_readable_on_a_phone_in_the_dark_and_on_paper(page: webdrive
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
-    display = "return getComputedStyle(document.querySelector(arguments[0])).display"
     wait = WebDriverWait(page, 60)
     for name in ("nav", ".tools", "audio"):
-        wait.until(lambda _, name=name: page.execute_script(display, name) == "none", name)
-    assert page.execute_script(display, ".lead") == "block"
+        wait.until(partial(_gone, page, name), name)
+    assert not _gone(page, ".lead")
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def _gone(page: webdriver.Chrome, name: str, *_: object) -> bool:
+    script = "return getComputedStyle(document.querySelector(arguments[0])).display"
+    return bool(page.execute_script(script, name) == "none")
 
 
 def _brightness(colour: str) -> float:
