@@ -106,7 +106,8 @@ def search(space: Space, record: TuningRecord, measure: Measure, keep: Keep) -> 
     until one changes nothing (coordinate descent, Wright 2015,
     https://doi.org/10.1007/s10107-015-0892-3). The objective is the WER; a choice whose unbiased
     WER is more than ``record.bound`` above that of telling nothing, or that leaks more than
-    `LEAKS`, is not allowed, and loses against any that is. Equal ones go to the one tried first, so that nothing is paid for no gain.
+    `LEAKS`, is not allowed, and loses against any that is. Equal ones go to the one tried first, so
+    that nothing is paid for no gain.
 
     Args:
         space: what is tried.

@@ -142,10 +142,10 @@ def test_trials_tell_as_they_say(job: TuningJob) -> None:
     ("choice", "said"),
     [
         (None, "told nothing"),
-        (BiasChoice(BiasSettings("boost"), 5), "boost, bonus 0.5, 5 beams"),
+        (BiasChoice(BiasSettings("boost"), 5), "boost, bonus 0.7, 5 beams"),
         (
             BiasChoice(BiasSettings("retrieve", candidates=20)),
-            "retrieve, glossary, given, bonus 0.5, 20 candidates",
+            "retrieve, glossary, given, bonus 0.7, 20 candidates",
         ),
     ],
 )
