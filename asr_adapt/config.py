@@ -100,6 +100,8 @@ class RecipeConfig:
             recipe's folder.
         strength: part of the adapter's change that is applied, 0 to 1; else what training chose.
         arms: arms to decode, of those that apply.
+        data_dir: where the manifests lie, relative to the recipe's folder, for recipes that carry
+            their data; else ``data/<size>`` below the current folder.
         folder: where the recipe lies.
     """
 
@@ -120,6 +122,7 @@ class RecipeConfig:
     bias_file: str | None = None
     strength: float | None = None
     arms: tuple[str, ...] = ARMS
+    data_dir: str | None = None
     folder: Path = Path()
 
 

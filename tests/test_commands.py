@@ -20,6 +20,7 @@ import pytest
 from asr_adapt import views
 from asr_adapt.cli import cli, main
 from asr_adapt.cli.common import commands_below, how_to_go_on
+from asr_adapt.config import load_recipe
 from asr_adapt.records import Hypothesis
 from tests.conftest import ROOT, RunProgram
 from tests.structure.test_house import commands as calls_in
@@ -137,6 +138,8 @@ def test_data_as_an_object(call: Call, decoded: Path, toy: Path, tmp_path: Path)
     counts = call("data prepare", data, "--out", tmp_path / "parts")["utterances"]
     assert isinstance(counts, dict)
     assert sum(counts.values()) == 16
+    recipe = call("new-recipe", "own", "--from", data, "--out", tmp_path / "recipes")["recipe"]
+    assert load_recipe(Path(str(recipe))).name == "own"
     tasks = call("data tasks", decoded, "--all", "--out", tmp_path / "tasks.json")
     assert len(json.loads((tmp_path / "tasks.json").read_text())) == tasks["count"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr_adapt import evaluate as evaluation
 from asr_adapt.audio import apply_long_policy, load_utterance
 from asr_adapt.errors import DataError, Stopped, UsageError
 from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate
@@ -324,7 +324,7 @@ def test_a_stop_among_pieces_of_the_second_weights_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "join_pieces", killed)
+        patch.setattr(import_module("asr_adapt.evaluate"), "join_pieces", killed)
         with pytest.raises(KeyboardInterrupt):
             run(job, tmp_path / "run")
     path = tmp_path / "run/sets/calls/pieces.jsonl"

@@ -18,6 +18,7 @@ from asr_adapt.cli.data import data
 from asr_adapt.cli.doctor import doctor
 from asr_adapt.cli.evaluate import eval_command
 from asr_adapt.cli.finetune import finetune
+from asr_adapt.cli.new_recipe import new_recipe
 from asr_adapt.cli.pick import pick
 from asr_adapt.cli.pseudo import pseudo
 from asr_adapt.cli.recipes import run_command
@@ -58,7 +59,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(eval_command, finetune, report, score, run_command, data, doctor, transcribe_command),
-    *(pseudo, synth, pick, tune_bias_command, completion),
+    *(new_recipe, pseudo, synth, pick, tune_bias_command, completion),
 )
 
 for command in COMMANDS:

@@ -127,57 +127,37 @@ def eval_command(
     asr-adapt eval calls.csv --model whisper-base --bias ships.txt --bias-mode boost --out runs/b
     """
     with working(output) as (stop, display):
-        from asr_adapt.adapter import read_card
-        from asr_adapt.bias import read_bias_list
+        from asr_adapt import api
         from asr_adapt.bias_file import BiasChoice, read_bias_file
-        from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate
-        from asr_adapt.own_data import read_checked, refuse_leaks, select_for_test
-        from asr_adapt.report.build import build_report
-        from asr_adapt.report.exports.write import write_exports
         from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
-        from asr_adapt.splits import Fingerprint, check_against
-        from asr_adapt.text import get_normaliser
-        from asr_adapt.weights import resolve_weights
 
-        get_normaliser(normaliser)
         choice = BiasChoice(BiasSettings(bias_mode, BoostSettings(bonus=boost_bonus)), beam_size)
         if bias_settings:
             refuse_both("--bias-settings", "bias_mode", "boost_bonus", "beam_size")
             choice = read_bias_file(bias_settings).choice
-        checked = read_checked(data, rules, display)
-        rows = select_for_test(checked, split, display.say)
-        sets = [TestSet("test", "domain", data.name, rows)]
-        if general:
-            speech = read_checked(general, rules, display).utterances
-            sets.append(TestSet("general", "general", general.name, speech))
-        stop.check()
-        leak_check = ""
-        if adapter:
-            trained_on = Fingerprint.from_json(read_card(adapter).trained_on)
-            leak_check = refuse_leaks(
-                lambda: check_against(trained_on, rows), allow_leaks, display.say
-            )
-        job = EvaluationJob(
-            sets=sets,
-            weights=resolve_weights(model),
+        report = api.evaluate(
+            data,
+            model=model,
+            out=out,
             adapter=adapter,
             strength=strength,
-            bias_list=read_bias_list(bias) if bias else None,
+            bias=bias,
+            telling=choice.bias,
+            examples=examples,
+            general=general,
+            split=split,
+            arms=parse_arms(arms),
+            reading=rules,
             prompts=PromptSettings(prompt_template, prompt_budget),
             decode=DecodeSettings(batch_size, choice.beam_size),
             normaliser=normaliser,
             device=device,
             seed=seed,
-            arms=parse_arms(arms),
-            bias=choice.bias,
-            examples=read_bias_list(examples) if examples else None,
-            command=command_line(),
-            leak_check=leak_check,
-            excluded=checked.excluded,
+            also=also,
+            allow_leaks=allow_leaks,
+            resume=resume,
+            session=api.Session(display, stop, command_line()),
         )
-        evaluate(job, out, resume=resume, stop=stop, progress_for=display.start)
-        report = build_report([out], out, seed=seed)
-        write_exports(report, out, also)
     show(report, out, output)
 
 

@@ -18,7 +18,6 @@ from asr_adapt.cli.options import (
     prompt_options,
     reading_options,
 )
-from asr_adapt.errors import UsageError
 from asr_adapt.settings import CHANNELS, METHODS, REPORTERS
 
 if TYPE_CHECKING:
@@ -125,76 +124,44 @@ def finetune(
     """
     minutes = parse_minutes(curve)
     with working(output) as (stop, display):
-        from asr_adapt.adapter import CARD_NAME, read_card
+        from asr_adapt import api
         from asr_adapt.learning_curve import curve_on_dev, run_curve
-        from asr_adapt.model import load_base, pick_device
-        from asr_adapt.own_data import read_checked, refuse_leaks, select_for_test, training_data
-        from asr_adapt.recipe import training_line
         from asr_adapt.settings import Augmentation, LoraSettings, PromptSettings, TrainSettings
-        from asr_adapt.splits import check_leaks
-        from asr_adapt.text import get_normaliser
-        from asr_adapt.train import finetune as run_training
-        from asr_adapt.train_job import TrainJob
         from asr_adapt.weights import resolve_weights
 
-        get_normaliser(normaliser)
-        if (out / CARD_NAME).exists() and not minutes:
-            if not resume:
-                raise UsageError(f"{out}: holds an adapter already; use another --out")
-            display.say(f"{out}: finished already")
-            show_adapter(read_card(out), out, output)
+        session = api.Session(display, stop, command_line())
+        done = None if minutes else api.finished_adapter(out, resume, session)
+        if done:
+            show_adapter(done, out, output)
             return
-        settings = TrainSettings(
-            method=method,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            lora=LoraSettings(rank=rank, alpha=2 * rank),
-            augment=Augmentation(channel=channel),
-        )
-        checked = read_checked(data, rules, display)
-        dev_data = read_checked(dev, rules, display) if dev else None
-        chosen = training_data(checked, dev_data, seed, display.say)
-        stop.check()
-        held_out = [u for u in checked.utterances if u.tags.get("split") == "test"]
-        if test:
-            tests = read_checked(test, rules, display)
-            held_out += select_for_test(tests, "test", display.say)
-        refuse_leaks(
-            lambda: check_leaks([*chosen.train, *chosen.dev], held_out, phrase_groups=False),
-            allow_leaks,
-            display.say,
-        )
-        replay = read_checked(general, rules, display).utterances if general else []
-        job = TrainJob(
-            train=chosen.train,
-            dev=chosen.dev,
-            settings=settings,
+        job = api.training_job(
+            data,
+            settings=TrainSettings(
+                method=method,
+                epochs=epochs,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                lora=LoraSettings(rank=rank, alpha=2 * rank),
+                augment=Augmentation(channel=channel),
+            ),
+            dev=dev,
+            test=test,
+            general=general,
+            reading=rules,
             prompts=PromptSettings(prompt_template, prompt_budget),
             normaliser=normaliser,
             seed=seed,
-            general=replay,
-            command=command_line(),
             report_to=report_to,
+            allow_leaks=allow_leaks,
+            session=session,
         )
-        weights = resolve_weights(model)
         if minutes:
             title = dev.name if dev else f"the dev part of {data.name}"
-            points = curve_on_dev(job, minutes, weights, device, title)
+            points = curve_on_dev(job, minutes, resolve_weights(model), device, title)
             drawn = run_curve(points, out, resume=resume, stop=stop, display=display)
             show_curve(drawn, out, output)
             return
-        base = load_base(weights, pick_device(device))
-        card = run_training(
-            base,
-            job,
-            out,
-            resume=resume,
-            stop=stop,
-            observer=training_line(display),
-            notice=display.say,
-            progress_for=display.start,
-        )
+        card = api.train_on(job, model, out, device=device, resume=resume, session=session)
     show_adapter(card, out, output)
 
 

@@ -55,6 +55,8 @@ def run_command(
         config = load_recipe(recipe, overrides)
         label = Path(config.model).name
         out = out or Path("runs") / f"{config.name}-{label}-{config.size}"
+        if data_dir is None and config.data_dir is not None:
+            data_dir = config.folder / config.data_dir
         data_dir = data_dir or Path("data") / config.size
         command = command_line()
         if minutes:

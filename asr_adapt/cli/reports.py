@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, Output, show, working
+from asr_adapt.cli.common import EXIT_CODES, Output, command_line, show, working
 from asr_adapt.cli.options import PATH, SEED, also_option, output_options
 
 
@@ -38,12 +38,11 @@ def report(
     asr-adapt report runs/calls --out reports/calls --also csv --also stm
     asr-adapt report runs/calls --curve curves/calls/curve.json --out reports/calls
     """
-    with working(output):
-        from asr_adapt.report.build import build_report
-        from asr_adapt.report.exports.write import write_exports
+    with working(output) as (stop, display):
+        from asr_adapt import api
 
-        built = build_report(list(runs), out, seed=seed, curve=curve)
-        write_exports(built, out, also)
+        session = api.Session(display, stop, command_line())
+        built = api.report(runs, out, seed=seed, also=also, curve=curve, session=session)
     show(built, out, output)
 
 
@@ -60,10 +59,9 @@ def score(run: Path, seed: int, also: tuple[str, ...], output: Output) -> None:
     \b
     asr-adapt score runs/calls
     """
-    with working(output):
-        from asr_adapt.report.build import build_report
-        from asr_adapt.report.exports.write import write_exports
+    with working(output) as (stop, display):
+        from asr_adapt import api
 
-        built = build_report([run], run, seed=seed)
-        write_exports(built, run, also)
+        session = api.Session(display, stop, command_line())
+        built = api.report(run, run, seed=seed, also=also, session=session)
     show(built, run, output)

@@ -82,29 +82,28 @@ def transcribe_command(
     asr-adapt transcribe watch.wav --model whisper-tiny.en --adapter adapters/calls --out texts
     """
     with working(output) as (stop, display):
-        from asr_adapt.bias import read_bias_list
+        from asr_adapt import api
         from asr_adapt.bias_file import read_bias_file
         from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
-        from asr_adapt.transcription import TranscriptionJob, transcribe
-        from asr_adapt.voice_activity import VoiceSettings
-        from asr_adapt.weights import resolve_weights
 
         telling = BiasSettings()
         if bias_settings:
             told = read_bias_file(bias_settings)
             telling, beam_size = told.bias, told.beam_size
-        job = TranscriptionJob(
-            weights=resolve_weights(model),
+        written = api.transcribe(
+            audio,
+            model=model,
+            out=out,
             adapter=adapter,
-            bias_list=read_bias_list(bias) if bias else None,
-            bias=telling,
+            bias=bias,
+            telling=telling,
+            formats=formats,
+            language=language,
+            speech_threshold=speech_threshold,
             prompts=PromptSettings(prompt_template, prompt_budget),
             decode=DecodeSettings(batch_size, beam_size),
-            voice=VoiceSettings(threshold=speech_threshold),
-            language=language,
             device=device,
-            formats=formats,
+            session=api.Session(display, stop),
         )
-        written = transcribe(audio, job, out, stop=stop, progress_for=display.start)
     paths = [str(path) for path in written]
     output.result({"written": paths}, *paths)

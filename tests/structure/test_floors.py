@@ -30,10 +30,10 @@ FLOORS = (
     "agreement boosting bootstrap dataset inspection labelling model own_data score score_records"
     " terms text_checks weights entities measures curve_parts curve_scores power_law",
     # 4: training, decoding, reports
-    "decode doctor evaluate pick pseudo report selection synth teacher train"
+    "decode doctor evaluate own_recipe pick pseudo report selection synth teacher train"
     " transcription trials tuning views",
     # 5: the whole flow
-    "learning_curve recipe tune_bias",
+    "api learning_curve recipe tune_bias",
     # 6: the command line
     "__main__ cli prepare_script",
 )
