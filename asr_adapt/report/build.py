@@ -24,10 +24,11 @@ from asr_adapt.report.examples import (
     choose,
 )
 from asr_adapt.report.html import render_html
+from asr_adapt.report.joining import merge_sets
 from asr_adapt.report.listing import render_errors
 from asr_adapt.report.markdown import render_markdown
 from asr_adapt.report.results import Report, SetReport
-from asr_adapt.report.runs import Run, RunSet, merge_sets, read_run
+from asr_adapt.report.runs import Run, RunSet, read_run
 from asr_adapt.report.slices import (
     break_down_noise,
     break_down_tags,
@@ -115,7 +116,7 @@ def _set_report(
     counts = compared_counts(scores)
     tags = break_down_tags(entry.utterances, counts)
     noise = measure_noise(entry.utterances)
-    plain = SetReport(entry, scores, tags, break_down_noise(noise, counts), noise, ())
+    plain = SetReport(entry, scores, tags, break_down_noise(noise, counts), (), noise)
     return replace(plain, examples=_examples(plain, share, room, out_dir))
 
 

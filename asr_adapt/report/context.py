@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from asr_adapt.measures import CONTEXT_MEASURES, ENTITY_MEASURES
+from asr_adapt.report.arms import told
 from asr_adapt.report.results import SetReport
 from asr_adapt.report.words import NONE, Step, interval, percent, plain, point_interval, points
 from asr_adapt.score import ArmScore
@@ -76,8 +77,8 @@ def cells(arm: ArmScore, columns: Iterable[str]) -> list[Cell]:
 def changes(part: SetReport, measures: Sequence[str]) -> list[ChangeRow]:
     """List the differences between arms and the same arms told the context, else all pairs."""
     pairs = [each for each in part.scores.differences if each.measure in measures]
-    told = [each for each in pairs if each.b == f"{each.a}+bias"]
-    return [_change(each) for each in told or pairs]
+    after_telling = [each for each in pairs if each.b == told(each.a)]
+    return [_change(each) for each in after_telling or pairs]
 
 
 def verdict(difference: Difference) -> str:
@@ -96,7 +97,7 @@ def sentences(part: SetReport) -> list[Step]:
     return [
         Step(verdict(each), _sentence(part, each, said[each.measure]))
         for each in part.scores.differences
-        if each.measure in said and each.b == f"{each.a}+bias"
+        if each.measure in said and each.b == told(each.a)
     ]
 
 

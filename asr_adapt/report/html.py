@@ -18,13 +18,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from asr_adapt.curve_record import Estimate, LearningCurve
-from asr_adapt.records import ARMS
 from asr_adapt.report import context, curve, plots, words
 from asr_adapt.report.examples import REASONS
 from asr_adapt.report.facets import browse
 from asr_adapt.report.leads import find_leads
 from asr_adapt.report.markdown import command, title, visible
-from asr_adapt.report.results import Report, SetReport
+from asr_adapt.report.results import Report, SetReport, effort
 from asr_adapt.report.signs import next_steps
 from asr_adapt.report.slices import Breakdown
 from asr_adapt.report.tables import confused, dropped, silence_rate, term_rows
@@ -119,7 +118,7 @@ def _finalize(value: object) -> object:
 
 def place(arm: str) -> int:
     """Return the place of an arm in the palette; the last one for arms of other names."""
-    return ARMS.index(arm) if arm in ARMS else len(ARMS)
+    return effort(arm)
 
 
 def _arm_plot(part: SetReport) -> Markup | None:

@@ -5,13 +5,16 @@ Typed and complete, so that the writers (`as_json`, `markdown`, `html`, `console
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from asr_adapt.curve_record import LearningCurve
 from asr_adapt.records import ARMS
+from asr_adapt.report.arms import same_weights, split_arm
 from asr_adapt.report.examples import Example
-from asr_adapt.report.runs import Run, RunSet
-from asr_adapt.report.slices import Breakdown, Noise
+from asr_adapt.report.runs import Run, RunSet, run_labels
+from asr_adapt.report.slices import UNKNOWN_NOISE, Breakdown, Noise
 from asr_adapt.score import ArmScore, Comparison, RunScores
 
 
@@ -24,16 +27,16 @@ class SetReport:
         scores: all arms.
         by_tag: word error rates by the values of each tag.
         by_snr: word error rates by noise; None where noise is neither tagged nor measurable.
-        noise: how noisy each utterance is.
         examples: utterances to look at.
+        noise: how noisy each utterance is.
     """
 
     entry: RunSet
     scores: RunScores
     by_tag: tuple[Breakdown, ...]
     by_snr: Breakdown | None
-    noise: Noise
     examples: tuple[Example, ...]
+    noise: Noise = UNKNOWN_NOISE
 
     @property
     def speakers(self) -> int:
@@ -80,7 +83,18 @@ class Report:
         """The first run that used an adapter; None if none did."""
         return next((run for run in self.runs if run.adapter), None)
 
+    def adapter_of(self, arm: str) -> Mapping[str, Any] | None:
+        """Return what run.json says of the adapter that an arm used; None if it used none."""
+        if same_weights(arm) != "lora":
+            return None
+        name = split_arm(arm)[1]
+        for label, run in zip(run_labels(self.runs), self.runs, strict=True):
+            if run.adapter and name in ("", f" ({label})"):
+                return run.adapter
+        return None
+
 
 def effort(arm: str) -> int:
     """Order arms by what they ask of their user: nothing, a context, labels, both, unknown."""
-    return ARMS.index(arm) if arm in ARMS else len(ARMS)
+    kind = split_arm(arm)[0]
+    return ARMS.index(kind) if kind in ARMS else len(ARMS)

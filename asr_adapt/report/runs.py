@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asr_adapt.errors import DataError, ManifestError
+from asr_adapt.errors import ManifestError
 from asr_adapt.hypotheses import read_hypotheses
 from asr_adapt.manifest import read_manifest
 from asr_adapt.records import Hypothesis, Utterance
@@ -85,42 +86,15 @@ def read_run(run_dir: Path) -> Run:
     return Run(run_dir, record, sets)
 
 
-def merge_sets(runs: Sequence[Run]) -> tuple[RunSet, ...]:
-    """Join the sets of several runs: sets of one name become one set with the arms of all.
-
-    Arms of several runs are scored on the phrases that any of these runs was told, so that what is
-    asked of each is the same.
-
-    Raises:
-        DataError: if runs disagree about the utterances of a set, or both decoded the same arm.
-    """
-    merged: dict[str, RunSet] = {}
-    for run in runs:
-        for entry in run.sets:
-            known = merged.get(entry.name)
-            merged[entry.name] = _join(known, entry, run.directory) if known else entry
-    return tuple(merged.values())
-
-
-def _join(first: RunSet, second: RunSet, where: Path) -> RunSet:
-    if _content(first) != _content(second):
-        raise DataError(
-            f"{where}: set '{second.name}' holds other utterances than the same set of an earlier "
-            "run; report on them separately, or decode both on one manifest"
-        )
-    both = {h.arm for h in first.hypotheses} & {h.arm for h in second.hypotheses}
-    if both:
-        raise DataError(
-            f"{where}: set '{second.name}': arm {', '.join(sorted(both))} was decoded in an "
-            "earlier run too; report on one run at a time, or leave one of them out"
-        )
-    hypotheses = first.hypotheses + second.hypotheses
-    phrases = tuple(dict.fromkeys(first.phrases + second.phrases))
-    return RunSet(first.name, first.role, first.title, first.utterances, hypotheses, phrases)
-
-
-def _content(entry: RunSet) -> dict[str, str | None]:
-    return {each.utterance_id: each.reference for each in entry.utterances}
+def run_labels(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return what to call each run: the name of its folder, numbered where names repeat."""
+    names = [run.directory.resolve().name or "run" for run in runs]
+    seen: Counter[str] = Counter()
+    labels = []
+    for name in names:
+        seen[name] += 1
+        labels.append(name if seen[name] == 1 else f"{name} {seen[name]}")
+    return tuple(labels)
 
 
 def _read_record(path: Path) -> dict[str, Any]:

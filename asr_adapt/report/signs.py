@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from asr_adapt.records import ErrorCounts
 from asr_adapt.report.advice import Advice, Extremes, Signs, advise
+from asr_adapt.report.arms import same_weights, split_arm
 from asr_adapt.report.curve import recommendation
 from asr_adapt.report.results import Report
 from asr_adapt.report.slices import Breakdown
 from asr_adapt.report.tables import dropped, of_arm, silence_s
+from asr_adapt.report.words import forgetting
 from asr_adapt.score import ArmScore
 from asr_adapt.score_records import all_terms
 
@@ -48,8 +50,8 @@ def read_signs(report: Report, arm: ArmScore, labels: str | None = None) -> Sign
         phrases_said=terms.hits + terms.misses,
         phrases_found=terms.hits,
         listed=any(each.phrases for each in scores),
-        told=any(name.endswith("+bias") for name in names),
-        tuned=any(name.startswith("lora") for name in names),
+        told=any(split_arm(name)[0].endswith("+bias") for name in names),
+        tuned=any(same_weights(name) == "lora" for name in names),
         looping=sum("loop" in each.flags for each in scores),
         empty=sum("empty" in each.flags and not each.silence for each in scores),
         leaks=terms.leaks,
@@ -78,7 +80,8 @@ def _extremes(part: Breakdown, arm: str) -> Extremes | None:
 
 def _forgotten(report: Report) -> float | None:
     for part in report.sets:
-        change = part.comparison("base", "lora") if part.entry.role == "general" else None
-        if change and change.ci95[0] > 0:
-            return change.wer_difference
+        changes = forgetting(part) if part.entry.role == "general" else []
+        for each in changes:
+            if each.ci95[0] > 0:
+                return each.wer_difference
     return None

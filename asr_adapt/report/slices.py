@@ -98,6 +98,9 @@ class Noise:
         return f"{low * self.step_db} to {(low + 1) * self.step_db}"
 
 
+UNKNOWN_NOISE = Noise("snr_db", NOISE_TAGS["snr_db"], "unknown", {})
+
+
 def measure_noise(utterances: Sequence[Utterance]) -> Noise:
     """Read how noisy utterances are from their tags, else estimate it from the audio."""
     for tag, title in NOISE_TAGS.items():

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from asr_adapt.report.arms import partner, split_arm
 from asr_adapt.report.results import Report, SetReport, effort
 from asr_adapt.score import ArmScore, Comparison
 
@@ -51,7 +52,8 @@ class Step:
 
 def plain(arm: str) -> str:
     """Return what an arm is in plain words; its own name where it is none of ours."""
-    return PLAIN.get(arm, arm)
+    kind, run = split_arm(arm)
+    return PLAIN.get(kind, kind) + run
 
 
 def percent(rate: float | None) -> str:
@@ -149,10 +151,11 @@ def lead(report: Report) -> str:
 
 
 def _label(report: Report, arm: ArmScore) -> str:
-    labels = number(report.adapted.adapter, "minutes_of_labels") if report.adapted else None
-    if labels is None or arm.arm != "lora":
+    labels = number(report.adapter_of(arm.arm), "minutes_of_labels")
+    kind, run = split_arm(arm.arm)
+    if labels is None or kind != "lora":
         return plain(arm.arm)
-    return f"fine-tuned on {labels:.0f} minutes of transcribed speech"
+    return f"fine-tuned{run} on {labels:.0f} minutes of transcribed speech"
 
 
 def _wrong(arm: ArmScore) -> str:
@@ -169,12 +172,31 @@ def _range(arm: ArmScore) -> str:
 
 
 def steps(part: SetReport) -> list[Step]:
-    """Judge each step from one arm to the next."""
-    found = [(part.comparison(a, b), name) for a, b, name in STEPS]
-    known = [step(each, name) for each, name in found if each]
-    if known:
-        return known
-    return [step(each, f"{each.b} against {each.a}") for each in part.scores.comparisons]
+    """Judge each step from one arm to the next, then runs against each other."""
+    arms = [arm.arm for arm in part.scores.arms]
+    runs = dict.fromkeys(split_arm(arm)[1] for arm in arms)
+    known = {}
+    for run in runs:
+        for a, b, name in STEPS:
+            pair = (partner(a, run, arms), partner(b, run, arms))
+            if None not in pair:
+                known[pair] = name + (run if run and pair[1] != b else "")
+    found = [
+        (known.get((each.a, each.b)) or _against(each), each) for each in part.scores.comparisons
+    ]
+    chosen = [(name, each) for name, each in found if name] or [
+        (f"{each.b} against {each.a}", each) for _, each in found
+    ]
+    order = {pair: place for place, pair in enumerate(known)}
+    chosen.sort(key=lambda item: order.get((item[1].a, item[1].b), len(order)))
+    return [step(each, name) for name, each in chosen]
+
+
+def _against(comparison: Comparison) -> str | None:
+    """Name a comparison of one arm in two runs; None if it is of different arms."""
+    (kind, _), (other, _) = split_arm(comparison.a), split_arm(comparison.b)
+    same = kind == other and kind in PLAIN
+    return f"{plain(comparison.b)} against {plain(comparison.a)}" if same else None
 
 
 def step(comparison: Comparison, name: str) -> Step:
@@ -230,26 +252,47 @@ def error_mix(arm: ArmScore) -> str | None:
 
 def about_set(part: SetReport) -> list[Step]:
     """Say what a further set shows: forgetting for general speech, else the steps."""
-    change = part.comparison("base", "lora")
-    if part.entry.role != "general" or change is None:
+    changes = forgetting(part)
+    if part.entry.role != "general" or not changes:
         return steps(part)
-    before, after = (percent(part.scores.arm(arm).wer) for arm in ("base", "lora"))
+    return [_forgetting(part, each) for each in changes]
+
+
+def forgetting(part: SetReport) -> list[Comparison]:
+    """Return the comparisons of fine-tuned arms with the untouched model of the same run."""
+    arms = [arm.arm for arm in part.scores.arms]
+    tuned = [(split_arm(arm)[1], arm) for arm in arms if split_arm(arm)[0] == "lora"]
+    pairs = [(partner("base", run, arms), arm) for run, arm in tuned]
+    found = [part.comparison(before, after) for before, after in pairs if before]
+    return [each for each in found if each]
+
+
+def _forgetting(part: SetReport, change: Comparison) -> Step:
+    before, after = (percent(part.scores.arm(arm).wer) for arm in (change.a, change.b))
     said = {
         "better": "fine-tuning made general speech better, not worse",
         "worse": "fine-tuning made general speech worse: the adapter forgets",
         "unclear": "no certain forgetting",
     }[verdict(change)]
     text = (
-        f"Before fine-tuning {before}, after it {after} "
+        f"Before fine-tuning {before}, after it{split_arm(change.b)[1]} {after} "
         f"({points(change.wer_difference)} points, 95 % interval {point_interval(change.ci95)}): "
         f"{said}."
     )
-    return [Step(verdict(change), text)]
+    return Step(verdict(change), text)
 
 
 def cost(report: Report) -> str | None:
     """Say what adapting and decoding cost."""
-    adapter = report.adapted.adapter if report.adapted else None
+    arms = [arm.arm for arm in report.primary.scores.arms]
+    named = {split_arm(arm)[1]: each for arm in arms if (each := report.adapter_of(arm))}
+    speeds = [f"{plain(arm.arm)} {arm.rtf:.2f} s" for arm in report.primary.scores.arms if arm.rtf]
+    decoding = f"Decoding a second of audio takes: {', '.join(speeds)}." if speeds else ""
+    adapting = [_cost_of(run, adapter) for run, adapter in named.items()]
+    return " ".join(filter(None, [*adapting, decoding])) or None
+
+
+def _cost_of(run: str, adapter: Mapping[str, Any]) -> str:
     labels, training_s = number(adapter, "minutes_of_labels"), number(adapter, "training_s")
     octets = number(adapter, "size_bytes")
     bits = [
@@ -258,7 +301,4 @@ def cost(report: Report) -> str | None:
         f"an adapter of {size(octets)}" if octets is not None else "",
     ]
     said = ", ".join(filter(None, bits))
-    speeds = [f"{plain(arm.arm)} {arm.rtf:.2f} s" for arm in report.primary.scores.arms if arm.rtf]
-    decoding = f"Decoding a second of audio takes: {', '.join(speeds)}." if speeds else ""
-    text = " ".join(filter(None, [f"Cost of adapting: {said}." if said else "", decoding]))
-    return text or None
+    return f"Cost of adapting{run}: {said}." if said else ""

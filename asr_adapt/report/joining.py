@@ -1,0 +1,117 @@
+"""Join the sets of several runs, so that their arms are compared where the utterances are the same.
+
+Sets of one name that have utterances in common become one set; which of them all arms have, scoring
+finds out. Refuses sets that give different references for one utterance.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from asr_adapt.errors import DataError
+from asr_adapt.records import Hypothesis, Utterance
+from asr_adapt.report.arms import of_run
+from asr_adapt.report.runs import Run, RunSet, run_labels
+
+_Labelled = tuple[str, RunSet]
+
+
+def merge_sets(runs: Sequence[Run]) -> tuple[RunSet, ...]:
+    """Join the sets of several runs.
+
+    Sets of one name without a common utterance stay apart. Arms of several runs are scored on the
+    phrases that any of these runs was told, so that what is asked of each is the same. An arm that
+    several runs decoded to the same texts is one arm; where texts differ, all arms that are not
+    shared carry the name of their run.
+
+    Raises:
+        DataError: runs disagree about what is said in an utterance.
+    """
+    groups: list[list[_Labelled]] = []
+    for label, run in zip(run_labels(runs), runs, strict=True):
+        for entry in run.sets:
+            found = next((each for each in groups if _alike(each, entry)), None)
+            if found is None:
+                groups.append([(label, entry)])
+            else:
+                found.append((label, entry))
+    return tuple(_distinct([(group[0][0], _join(group)) for group in groups]))
+
+
+def _alike(group: Sequence[_Labelled], entry: RunSet) -> bool:
+    ids = {each.utterance_id for each in entry.utterances}
+    return any(
+        known.name == entry.name and ids & {each.utterance_id for each in known.utterances}
+        for _, known in group
+    )
+
+
+def _distinct(entries: Sequence[_Labelled]) -> list[RunSet]:
+    """Name sets after their run where another set before them has their name."""
+    taken: set[str] = set()
+    named = []
+    for label, entry in entries:
+        again = entry.name in taken
+        taken.add(entry.name)
+        title = f"{entry.title} ({label})"
+        named.append(
+            replace(entry, name=f"{entry.name} ({label})", title=title) if again else entry
+        )
+    return named
+
+
+def _join(group: Sequence[_Labelled]) -> RunSet:
+    first = group[0][1]
+    if len(group) == 1:
+        return first
+    utterances: dict[str, Utterance] = {}
+    for label, entry in group:
+        for each in entry.utterances:
+            known = utterances.setdefault(each.utterance_id, each)
+            if known.reference != each.reference:
+                raise DataError(
+                    f"run '{label}', set '{entry.name}': utterance '{each.utterance_id}' has "
+                    "another reference than in an earlier run; report on these runs separately"
+                )
+    phrases = dict.fromkeys(phrase for _, entry in group for phrase in entry.phrases)
+    return replace(
+        first,
+        utterances=tuple(utterances.values()),
+        hypotheses=tuple(_join_arms(group)),
+        phrases=tuple(phrases),
+    )
+
+
+def _join_arms(group: Sequence[_Labelled]) -> list[Hypothesis]:
+    texts: dict[str, list[dict[str, Hypothesis]]] = defaultdict(list)
+    for _, entry in group:
+        rows: dict[str, dict[str, Hypothesis]] = defaultdict(dict)
+        for each in entry.hypotheses:
+            if each.error is None or each.utterance_id not in rows[each.arm]:
+                rows[each.arm][each.utterance_id] = each
+        for arm, found in rows.items():
+            texts[arm].append(found)
+    shared = {arm for arm, found in texts.items() if len(found) > 1 and _same(found)}
+    clash = any(len(found) > 1 and arm not in shared for arm, found in texts.items())
+    joined: dict[tuple[str, str], Hypothesis] = {}
+    for label, entry in group:
+        for each in entry.hypotheses:
+            own = clash and each.arm not in shared
+            row = replace(each, arm=of_run(each.arm, label)) if own else each
+            joined.setdefault((row.arm, row.utterance_id), row)
+            if joined[row.arm, row.utterance_id].error is not None:
+                joined[row.arm, row.utterance_id] = row
+    return list(joined.values())
+
+
+def _same(found: Sequence[Mapping[str, Hypothesis]]) -> bool:
+    """Tell whether all runs have the same texts for the utterances that they have in common."""
+    first = found[0]
+    return all(
+        (first[key].text, first[key].error is None) == (row.text, row.error is None)
+        for other in found[1:]
+        for key, row in other.items()
+        if key in first
+    )
