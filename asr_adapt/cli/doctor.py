@@ -23,7 +23,8 @@ def doctor(output: Output) -> None:
     asr-adapt doctor
     """
     with working(output):
-        from asr_adapt.doctor import diagnose, render_findings
+        from asr_adapt.doctor import diagnose
+        from asr_adapt.findings import render_findings
 
         findings = diagnose()
     output.result({"findings": [asdict(f) for f in findings]}, render_findings(findings))

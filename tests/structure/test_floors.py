@@ -18,7 +18,7 @@ PACKAGE = "asr_adapt"
 
 FLOORS = (
     # 0: what everything is made of
-    "errors files records",
+    "errors files findings records",
     # 1: sound, text and settings; nothing here knows of a file of utterances
     "alignment audio channel environment loops mp3 numerals progress settings spectrogram spoken"
     " spoken_words stopping text transcripts voice_activity window",
@@ -30,7 +30,7 @@ FLOORS = (
     "agreement boosting bootstrap dataset inspection labelling model own_data score score_records"
     " terms text_checks weights entities measures curve_parts curve_scores power_law",
     # 4: training, decoding, reports
-    "decode doctor evaluate own_recipe pick pseudo report selection synth teacher train"
+    "decode doctor doctor_tools evaluate own_recipe pick pseudo report selection synth teacher train"
     " transcription trials tuning views",
     # 5: the whole flow
     "api learning_curve recipe tune_bias",
