@@ -30,8 +30,8 @@ FLOORS = (
     "agreement boosting bootstrap dataset inspection labelling model own_data score score_records"
     " terms text_checks weights entities measures curve_parts curve_scores power_law",
     # 4: training, decoding, reports
-    "decode doctor doctor_tools evaluate own_recipe pick pseudo report selection synth teacher train"
-    " transcription trials tuning views",
+    "decode doctor doctor_tools evaluate own_recipe pick pseudo report selection synth teacher"
+    " train transcription trials tuning views",
     # 5: the whole flow
     "api learning_curve recipe tune_bias",
     # 6: the command line
