@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from asr_adapt.errors import DataError
 from asr_adapt.report import words
 from asr_adapt.report.arms import of_run, same_weights, split_arm, told
 from asr_adapt.report.build import build_report
@@ -101,6 +102,14 @@ def test_sets_without_a_common_utterance_stay_apart(tmp_path: Path) -> None:
         "lora",
         "lora+bias",
     ]
+
+
+def test_other_speech_under_the_same_name_is_refused(tmp_path: Path) -> None:
+    first, second = (make_run(tmp_path / name, count=2) for name in ("a", "b"))
+    path = second / "sets" / "test" / "manifest.jsonl"
+    edit_rows(path, lambda row: row.update(duration_s=row["duration_s"] - 0.1))
+    with pytest.raises(DataError, match=r"run 'b', set 'test': .*'call-000' has another length"):
+        build_report([first, second], tmp_path / "out")
 
 
 def test_names_of_arms() -> None:

@@ -36,7 +36,7 @@ def render_table(report: Report) -> Group:
 def render_context(part: SetReport) -> Table:
     """Return the scores for context of one set."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("arm", no_wrap=True)
+    table.add_column("arm", overflow="fold")  # names of several runs are long
     for name in MEASURES.values():
         table.add_column(name, justify="right", no_wrap=True)
     for arm in part.scores.arms:
@@ -53,7 +53,7 @@ def render_set(part: SetReport) -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-    table.add_column("arm", no_wrap=True)
+    table.add_column("arm", overflow="fold")  # names of several runs are long
     for name in NUMBERS:
         table.add_column(name, justify="right", no_wrap=True)
     best = part.best

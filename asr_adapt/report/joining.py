@@ -1,7 +1,7 @@
 """Join the sets of several runs, so that their arms are compared where the utterances are the same.
 
 Sets of one name that have utterances in common become one set; which of them all arms have, scoring
-finds out. Refuses sets that give different references for one utterance.
+finds out. Refuses sets that give one utterance different references or lengths.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.report.arms import of_run
 from asr_adapt.report.runs import Run, RunSet, run_labels
 
+SAME_LENGTH_S = 0.02
+
 _Labelled = tuple[str, RunSet]
 
 
@@ -27,7 +29,7 @@ def merge_sets(runs: Sequence[Run]) -> tuple[RunSet, ...]:
     shared carry the name of their run.
 
     Raises:
-        DataError: runs disagree about what is said in an utterance.
+        DataError: runs disagree about what is said in an utterance or how long it is.
     """
     groups: list[list[_Labelled]] = []
     for label, run in zip(run_labels(runs), runs, strict=True):
@@ -70,10 +72,10 @@ def _join(group: Sequence[_Labelled]) -> RunSet:
     for label, entry in group:
         for each in entry.utterances:
             known = utterances.setdefault(each.utterance_id, each)
-            if known.reference != each.reference:
+            if other := _difference(known, each):
                 raise DataError(
                     f"run '{label}', set '{entry.name}': utterance '{each.utterance_id}' has "
-                    "another reference than in an earlier run; report on these runs separately"
+                    f"another {other} than in an earlier run; report on these runs separately"
                 )
     phrases = dict.fromkeys(phrase for _, entry in group for phrase in entry.phrases)
     return replace(
@@ -82,6 +84,14 @@ def _join(group: Sequence[_Labelled]) -> RunSet:
         hypotheses=tuple(_join_arms(group)),
         phrases=tuple(phrases),
     )
+
+
+def _difference(one: Utterance, two: Utterance) -> str | None:
+    """Say what tells two utterances of one name apart; None if they are the same."""
+    if one.reference != two.reference:
+        return "reference"
+    # Clips are cut to samples, lengths of other tools' tables are rounded to hundredths.
+    return "length" if abs(one.duration_s - two.duration_s) > SAME_LENGTH_S else None
 
 
 def _join_arms(group: Sequence[_Labelled]) -> list[Hypothesis]:

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from asr_adapt.report.arms import split_arm
 from asr_adapt.spectrogram import RANGE_DB
 
 ARM_COLOURS = {
@@ -32,6 +33,9 @@ ARM_COLOURS = {
 
 ARM_MARKERS = {"base": "o", "base+bias": "D", "lora": "s", "lora+bias": "^"}
 """Shapes beside colours, for readers and printers that do not tell the colours apart."""
+
+RUN_STYLES = ("-", "--", ":", "-.")
+"""Lines of several runs on one plot."""
 
 OTHER_COLOUR = "#a86bb5"
 SOUND_COLOURS = "magma"
@@ -106,12 +110,13 @@ def _room(arms: Sequence[ArmPoint]) -> float:
 
 
 def _paint_arm(axes: Axes, row: int, arm: ArmPoint) -> None:
-    colour = ARM_COLOURS.get(arm.name, OTHER_COLOUR)
+    kind = split_arm(arm.name)[0]
+    colour = ARM_COLOURS.get(kind, OTHER_COLOUR)
     wer = 100 * arm.wer
     if arm.low is not None and arm.high is not None:
         bounds = [100 * arm.low, 100 * arm.high]
         axes.plot(bounds, [row, row], color=colour, linewidth=5, alpha=0.45, clip_on=False)
-    marker = ARM_MARKERS.get(arm.name, "o")
+    marker = ARM_MARKERS.get(kind, "o")
     axes.plot([wer], [row], marker=marker, color=colour, markersize=9, clip_on=False)
     axes.annotate(
         f"{wer:.1f} %", (wer, row), xytext=(0, 9), textcoords="offset points", ha="center"
@@ -122,12 +127,15 @@ def plot_lines(lines: Sequence[Line], x_label: str, title: str) -> str:
     """Return an SVG of word error rates in per cent over some quantity, one line per arm."""
 
     def paint(axes: Axes) -> None:
+        runs = list(dict.fromkeys(split_arm(line.name)[1] for line in lines))
         for line in lines:
+            kind, run = split_arm(line.name)
             axes.plot(
                 [x for x, _ in line.points],
                 [100 * y for _, y in line.points],
-                color=ARM_COLOURS.get(line.name, OTHER_COLOUR),
-                marker=ARM_MARKERS.get(line.name, "o"),
+                color=ARM_COLOURS.get(kind, OTHER_COLOUR),
+                marker=ARM_MARKERS.get(kind, "o"),
+                linestyle=RUN_STYLES[runs.index(run) % len(RUN_STYLES)],
                 label=line.label,
             )
         axes.set_ylim(bottom=0)

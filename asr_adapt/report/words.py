@@ -132,8 +132,10 @@ def verdict(comparison: Comparison) -> str:
 
 def size_words(part: SetReport) -> str:
     """Say how much a set is: ``100 utterances, 12 speakers, 8 min 20 s``."""
-    count = len(part.entry.utterances)
+    count, left_out = len(part.entry.utterances), len(part.scores.left_out)
     bits = [f"{count} utterance{'s' * (count != 1)}"]
+    if left_out:
+        bits.append(f"{left_out} of them not compared")
     if part.speakers:
         bits.append(f"{part.speakers} speaker{'s' * (part.speakers != 1)}")
     return ", ".join([*bits, duration(part.audio_s)])
