@@ -17,7 +17,7 @@ from pathlib import Path
 
 from asr_adapt.audio import apply_long_policy
 from asr_adapt.config import FOLDER_NAME, load_recipe
-from asr_adapt.errors import DataError, UsageError
+from asr_adapt.errors import DataError, LeakError, UsageError
 from asr_adapt.manifest import read_manifest, select_split, write_manifest
 from asr_adapt.own_data import CheckedData, Notice
 from asr_adapt.records import Utterance
@@ -165,7 +165,14 @@ def split_parts(data: CheckedData, wanted: NewRecipe, notice: Notice) -> Parts:
     empty = [name for name, members in parts.items() if not members]
     if empty:
         raise DataError(f"no utterance is left for {', '.join(empty)}; give more data")
-    check_leaks([*train, *dev], test, phrase_groups=False)
+    try:
+        check_leaks([*train, *dev], test, phrase_groups=False)
+    except LeakError as error:
+        found = str(error).rpartition("; ")[0]  # its advice is for other commands
+        raise LeakError(
+            f"{found}; a recipe needs test speakers of their own: mark their rows as test in a "
+            "column 'split', or give speech of more speakers"
+        ) from None
     return Parts(parts, test_rule, dev_rule)
 
 
