@@ -83,11 +83,11 @@ class DevTrials:
         self.stop = stop
         self.batches: list[EncodedBatch] = []
         self.normalise = cache(dev.normalise)
-        self.books: dict[str, PhraseBook] = {}
+        self.books = {u.utterance_id: self._book(u) for u in dev.utterances}
         self.plain: dict[int, DecodedDev] = {}
 
     def prepare(self, progress: Progress) -> None:
-        """Encode every sound and sort every utterance's phrases.
+        """Encode every sound.
 
         Raises:
             AudioError: a sound cannot be used.
@@ -99,9 +99,16 @@ class DevTrials:
             self.batches.append(encode_batch(self.model, batch))
             done += len(batch)
             progress(done, len(self.dev.utterances))
-        for u in self.dev.utterances:
-            written = normalise_phrases((*u.context, *self.dev.shared), self.normalise)
-            self.books[u.utterance_id] = make_book(written)
+
+    def with_lists(self, dev: DevSpeech) -> DevTrials:
+        """Return trials of the same sounds under other lists; nothing is encoded again.
+
+        Args:
+            dev: the same utterances with other contexts or shared phrases.
+        """
+        other = DevTrials(self.model, dev, self.stop)
+        other.batches, other.plain = self.batches, self.plain
+        return other
 
     def measure(self, choice: BiasChoice | None, progress: Progress) -> Measured:
         """Decode dev as a choice says, or told nothing, and score it.
@@ -127,6 +134,10 @@ class DevTrials:
         # The first pass is run once for all trials, but whoever uses the choice pays it each time.
         seconds = first.decode_s + telling_s + decoded.decode_s
         return self._scored(DecodedDev(decoded.texts, seconds), told)
+
+    def _book(self, utterance: Utterance) -> PhraseBook:
+        listed = (*utterance.context, *self.dev.shared)
+        return make_book(normalise_phrases(listed, self.normalise))
 
     def _untold(self, beam_size: int, progress: Progress) -> DecodedDev:
         """Return the first pass: told nothing, searched as the second one."""

@@ -75,6 +75,26 @@ BENCH_REPORT: dict[str, Any] = {
 }
 
 
+def told(arm: str, listed: str, wer: float, biased: float, unbiased: float) -> dict[str, Any]:
+    return {
+        "arm": arm, "list": listed, "wer": wer, "biased_wer": biased, "unbiased_wer": unbiased,
+    }  # fmt: skip
+
+
+CONTEXT = [
+    row
+    for weights in ("base", "lora")
+    for row in (
+        told(weights, "10", 0.5, 0.8, 0.4),
+        told(f"{weights}+prompt", "10", 0.4, 0.3, 0.402),
+        told(f"{weights}+both", "10", 0.4, 0.1, 0.41),
+        told(weights, "wrong", 0.5, 0.8, 0.4),
+        told(f"{weights}+prompt", "wrong", 0.503, 0.8, 0.403),
+        told(f"{weights}+both", "wrong", 0.55, 0.8, 0.45),
+    )
+]
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     recipes = tmp_path / "recipes"
@@ -84,6 +104,8 @@ def root(tmp_path: Path) -> Path:
     bench = {"decode_ratio": 1.02, "step_ratio": 1.03, "build_s": 0.4, "phrases": 10_000}
     write(tmp_path, "scripts/results/bench_bias.json", {**bench, "command": "a bench"})
     write(tmp_path, "scripts/results/report.json", {**BENCH_REPORT, "command": "a bench"})
+    context = {"rows": CONTEXT, "command": "a bench"}
+    write(recipes, "maritime/results/context/whisper-tiny.en.json", context)
     return recipes
 
 
@@ -115,6 +137,16 @@ def test_more_than_half_a_point_is_forgotten_too_much(root: Path) -> None:
     _, lines, _ = figures(root)
     assert "falls short" in lines["t.telephone.base"]
     assert "  holds  " in lines["t.telephone.tiny.en-demo"]
+
+
+def test_the_best_way_of_telling_is_one_that_leaves_other_words_alone(root: Path) -> None:
+    _, lines, _ = figures(root)
+    assert "62.5 % below (80.0 % -> 30.0 %) with base+prompt" in lines["c.maritime.base_best"]
+    assert "+0.3 points with lora+prompt" in lines["c.maritime.lora_wrong_list"]
+    harmful = [row for row in CONTEXT if "prompt" not in row["arm"]]
+    context = {"rows": harmful, "command": "a bench"}
+    write(root, "maritime/results/context/whisper-tiny.en.json", context)
+    assert "missing" in figures(root)[1]["c.maritime.base_best"]
 
 
 def test_an_interval_that_holds_zero_falls_short(root: Path) -> None:
