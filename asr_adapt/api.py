@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from asr_adapt.progress import ProgressDisplay
     from asr_adapt.report.results import Report
     from asr_adapt.stopping import StopRequest
-    from asr_adapt.train_job import TrainJob
+    from asr_adapt.training.train_job import TrainJob
 
 PathText = str | PathLike[str]
 Phrases = PathText | Sequence[str]
@@ -112,11 +112,11 @@ def evaluate(
     Raises:
         AsrAdaptError: of the kind that `asr_adapt.errors` lists; the message says what to do.
     """
+    from asr_adapt.base_weights.weights import resolve_weights
     from asr_adapt.evaluate import EvaluationJob, TestSet
     from asr_adapt.evaluate import evaluate as decode_run
     from asr_adapt.own_data import read_checked, select_for_test
-    from asr_adapt.text import get_normaliser
-    from asr_adapt.weights import resolve_weights
+    from asr_adapt.words.text import get_normaliser
 
     session, reading = session or Session(), reading or _reading()
     display = session.display
@@ -237,10 +237,10 @@ def train_on(
     job: TrainJob, model: str, folder: Path, *, device: str, resume: bool, session: Session
 ) -> AdapterCard:
     """Train what `training_job` made ready; the arguments are as in `finetune`."""
+    from asr_adapt.base_weights.weights import resolve_weights
     from asr_adapt.model import load_base, pick_device
     from asr_adapt.recipe import training_line
-    from asr_adapt.train import finetune as train
-    from asr_adapt.weights import resolve_weights
+    from asr_adapt.training.train import finetune as train
 
     return train(
         load_base(resolve_weights(model), pick_device(device)),
@@ -272,8 +272,8 @@ def training_job(
     """Read and check what `finetune` trains on; the arguments are as there."""
     from asr_adapt.own_data import read_checked, refuse_leaks, select_for_test, training_data
     from asr_adapt.splits import check_leaks
-    from asr_adapt.text import get_normaliser
-    from asr_adapt.train_job import TrainJob
+    from asr_adapt.training.train_job import TrainJob
+    from asr_adapt.words.text import get_normaliser
 
     session, reading = session or Session(), reading or _reading()
     display = session.display
@@ -343,10 +343,10 @@ def transcribe(
     Raises:
         AsrAdaptError: of the kind that `asr_adapt.errors` lists; the message says what to do.
     """
+    from asr_adapt.base_weights.weights import resolve_weights
     from asr_adapt.transcription import TranscriptionJob
     from asr_adapt.transcription import transcribe as write_down
     from asr_adapt.voice_activity import VoiceSettings
-    from asr_adapt.weights import resolve_weights
 
     session = session or Session()
     paths = [audio] if isinstance(audio, str | PathLike) else list(audio)
@@ -415,7 +415,7 @@ def _reading() -> ReadingRules:
 
 
 def _phrases(given: Phrases | None) -> BiasList | None:
-    from asr_adapt.bias import read_bias_list, unique
+    from asr_adapt.context.bias import read_bias_list, unique
 
     if given is None:
         return None

@@ -17,12 +17,11 @@ from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
 from asr_adapt.audio import load_utterance
-from asr_adapt.bias import NO_PROMPT, Prompt
-from asr_adapt.boosting import BoostedRows, BoostPlan, PhraseBooster, plan_boost
-from asr_adapt.dataset import bucketed
+from asr_adapt.context.bias import NO_PROMPT, Prompt
+from asr_adapt.context.boosting import BoostedRows, BoostPlan, PhraseBooster, plan_boost
+from asr_adapt.context.phrase_tree import TokenRules
 from asr_adapt.errors import AudioError
 from asr_adapt.hypotheses import HypothesisLog
-from asr_adapt.loops import flag_text
 from asr_adapt.model import (
     MAX_DECODER_TOKENS,
     SpeechModel,
@@ -31,10 +30,11 @@ from asr_adapt.model import (
     mel_features,
     prompted_start,
 )
-from asr_adapt.phrase_tree import TokenRules
 from asr_adapt.records import Hypothesis, Utterance
+from asr_adapt.scoring.loops import flag_text
 from asr_adapt.settings import BoostSettings, DecodeSettings
 from asr_adapt.stopping import StopRequest
+from asr_adapt.training.dataset import bucketed
 from asr_adapt.window import length_bucket
 
 TOKENS_PER_S = 10

@@ -191,7 +191,7 @@ def check_weights() -> Iterator[Finding]:
     """List the Whispers that can be used without a network."""
     from huggingface_hub import constants
 
-    from asr_adapt.weights import INSTALL_HINT, installed_packages
+    from asr_adapt.base_weights.weights import INSTALL_HINT, installed_packages
 
     packages = installed_packages()
     cache = Path(constants.HF_HUB_CACHE)
@@ -300,7 +300,7 @@ def _existing(path: Path) -> Path:
 
 def check_cache() -> Iterator[Finding]:
     """Check that converted weights can be kept, and that those kept are whole."""
-    from asr_adapt.weight_cache import cache_root, is_whole
+    from asr_adapt.base_weights.weight_cache import cache_root, is_whole
 
     root = cache_root().absolute()
     place = _existing(root)
@@ -319,7 +319,7 @@ def check_cache() -> Iterator[Finding]:
 
 def check_disk() -> Iterator[Finding]:
     """Check the free space where weights are kept and where runs are written."""
-    from asr_adapt.weight_cache import cache_root
+    from asr_adapt.base_weights.weight_cache import cache_root
 
     for purpose, path in (("cache", _existing(cache_root().absolute())), ("here", Path.cwd())):
         free_gb = shutil.disk_usage(path).free / 1e9

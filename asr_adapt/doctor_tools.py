@@ -49,7 +49,7 @@ def check_voice_activity() -> Iterator[Finding]:
 
 def check_codec2() -> Iterator[Finding]:
     """Try the codec of the channel ``digital``, where it is installed or was fetched before."""
-    from asr_adapt.weight_cache import cache_root
+    from asr_adapt.base_weights.weight_cache import cache_root
 
     advice = "apt-get install codec2; needed by --channel digital and the recipe dispatch only"
     installed = all(shutil.which(name) for name in ("c2enc", "c2dec"))

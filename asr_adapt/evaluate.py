@@ -22,6 +22,8 @@ from typing import Any
 
 from asr_adapt.adapter import AdapterCard, at_strength, check_base, read_card, weight_file
 from asr_adapt.audio import apply_long_policy
+from asr_adapt.base_weights.weights import ResolvedWeights
+from asr_adapt.context.telling import Teller, tell_all
 from asr_adapt.decode import SPARE_TOKENS, TOKENS_PER_S, ArmPlan, decode_arms, phrase_boost
 from asr_adapt.environment import describe_machine, package_versions, source_commit
 from asr_adapt.errors import UsageError
@@ -32,9 +34,7 @@ from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
 from asr_adapt.records import ARMS, BiasList, Hypothesis, Utterance
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.telling import Teller, tell_all
-from asr_adapt.text import get_normaliser
-from asr_adapt.weights import ResolvedWeights
+from asr_adapt.words.text import get_normaliser
 
 Progress = Callable[[int, int], None]
 ProgressFor = Callable[[str], Progress]

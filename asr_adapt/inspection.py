@@ -18,8 +18,8 @@ from asr_adapt.audio import Samples, estimate_snr_db, frame_energy, read_channel
 from asr_adapt.errors import AudioError
 from asr_adapt.manifest import ImportedData
 from asr_adapt.records import Utterance
-from asr_adapt.text import get_normaliser
-from asr_adapt.text_checks import overlapping, shared_with_training, text_problems
+from asr_adapt.words.text import get_normaliser
+from asr_adapt.words.text_checks import overlapping, shared_with_training, text_problems
 
 SHOWN_EXAMPLES = 10
 CLIPPED_LEVEL = 0.999

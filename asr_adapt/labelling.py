@@ -21,7 +21,7 @@ from asr_adapt.files import write_whole
 from asr_adapt.hypotheses import read_hypotheses
 from asr_adapt.manifest import read_manifest
 from asr_adapt.records import ARMS, Hypothesis, Utterance
-from asr_adapt.text import get_normaliser
+from asr_adapt.words.text import get_normaliser
 
 INTERFACE = """<View>
   <Audio name="audio" value="$audio" zoom="true"/>

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from asr_adapt.base_weights.weight_cache import cache_root
 from asr_adapt.channel import (
     Fading,
     TelephoneSettings,
@@ -28,7 +29,6 @@ from asr_adapt.channel import (
 )
 from asr_adapt.errors import UsageError
 from asr_adapt.sources.codec2 import Codec2, find_codec2
-from asr_adapt.weight_cache import cache_root
 
 Send = Callable[[torch.Tensor, int], torch.Tensor]
 """Sends float32 speech at 16 kHz over a link, given a seed."""

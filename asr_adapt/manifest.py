@@ -152,7 +152,7 @@ def load_data(
 def _folder_for_sounds(path: Path) -> Path:
     """Name a folder in the cache for sounds that come as bytes inside a table."""
     # Imported here because reading manifests needs nothing else of it.
-    from asr_adapt.weight_cache import cache_root
+    from asr_adapt.base_weights.weight_cache import cache_root
 
     return cache_root() / "audio" / hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
 

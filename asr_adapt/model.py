@@ -24,9 +24,9 @@ from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneratio
 from transformers.utils import logging as transformers_logging
 
 from asr_adapt.adapter import AdapterCard, at_strength, check_base, read_card
+from asr_adapt.base_weights.weights import ResolvedWeights
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
 from asr_adapt.settings import LoraSettings
-from asr_adapt.weights import ResolvedWeights
 from asr_adapt.window import FULL_WINDOW, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, Window
 
 MAX_DECODER_TOKENS = 448

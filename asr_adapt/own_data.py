@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asr_adapt.audio import LongPolicy, apply_long_policy, estimate_snr_db, load_utterance
+from asr_adapt.base_weights.weight_cache import cache_root
 from asr_adapt.errors import AudioError, DataError, LeakError
 from asr_adapt.importers.columns import ColumnNames
 from asr_adapt.manifest import (
@@ -23,7 +24,6 @@ from asr_adapt.manifest import (
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import Utterance
 from asr_adapt.splits import split_by_speaker
-from asr_adapt.weight_cache import cache_root
 
 DEV_SHARE = 0.1
 Notice = Callable[[str], None]

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asr_adapt.adapter import CARD_NAME, AdapterCard, read_card
-from asr_adapt.bias import read_bias_list, unique
-from asr_adapt.bias_file import read_bias_file
+from asr_adapt.base_weights.weights import ResolvedWeights, resolve_weights
 from asr_adapt.config import RecipeConfig
+from asr_adapt.context.bias import read_bias_list, unique
+from asr_adapt.context.bias_file import read_bias_file
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
 from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate
 from asr_adapt.manifest import read_manifest
@@ -24,9 +25,8 @@ from asr_adapt.report.results import Report
 from asr_adapt.settings import BiasSettings
 from asr_adapt.splits import check_leaks
 from asr_adapt.stopping import StopRequest
-from asr_adapt.train import TrainStatus, finetune
-from asr_adapt.train_job import TrainJob
-from asr_adapt.weights import ResolvedWeights, resolve_weights
+from asr_adapt.training.train import TrainStatus, finetune
+from asr_adapt.training.train_job import TrainJob
 
 STANDARD_ERROR = 2  # its descriptor: a stream that stands in for it may have none
 

@@ -23,7 +23,7 @@ BIAS_MODES = ("prompt", "boost", "both", "retrieve")
 both ways with those that a first pass found likely."""
 
 PROMPT_STRATEGIES = ("glossary", "sentence", "few-shot", "per-utterance")
-"""How phrases become a prompt (`asr_adapt.strategies`)."""
+"""How phrases become a prompt (`asr_adapt.context.strategies`)."""
 
 PHRASE_ORDERS = ("given", "reversed", "alphabetical")
 """How the phrases of a prompt stand in it; which of them fit is settled before, by priority."""
@@ -67,7 +67,7 @@ class PromptSettings:
 
 @dataclass(frozen=True, slots=True)
 class BoostSettings:
-    """How much decoding favours tokens that spell a listed phrase (`asr_adapt.boosting`).
+    """How much decoding favours tokens that spell a listed phrase (`asr_adapt.context.boosting`).
 
     Attributes:
         bonus: what a phrase's first token is worth, in nats, if it is the rarest there is; 0

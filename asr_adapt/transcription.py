@@ -20,6 +20,7 @@ from typing import Any
 
 from asr_adapt.adapter import check_base, read_card
 from asr_adapt.audio import probe_audio
+from asr_adapt.base_weights.weights import ResolvedWeights
 from asr_adapt.decode import decode_arms
 from asr_adapt.errors import DataError, UsageError
 from asr_adapt.evaluate import EvaluationJob, TestSet, arm_plan, list_record
@@ -29,9 +30,8 @@ from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
 from asr_adapt.records import BiasList, Hypothesis, Utterance
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.transcripts import RENDERERS, Heard, Transcript, write_transcript
 from asr_adapt.voice_activity import VoiceSettings, find_speech
-from asr_adapt.weights import ResolvedWeights
+from asr_adapt.words.transcripts import RENDERERS, Heard, Transcript, write_transcript
 
 GROUP_S = 1800.0
 """Recordings are listened to and decoded in groups of about so many seconds, so that short ones

@@ -27,13 +27,13 @@ import numpy as np
 import torch
 from scipy.signal import resample_poly
 
-from asr_adapt.boosting import BoostPlan
+from asr_adapt.base_weights.weights import resolve_weights
+from asr_adapt.context.boosting import BoostPlan
 from asr_adapt.decode import encode_sounds, generate, phrase_boost
 from asr_adapt.environment import describe_machine, package_versions, source_commit
 from asr_adapt.files import write_whole
 from asr_adapt.model import SpeechModel, load_base, pick_device, prompted_start
 from asr_adapt.settings import BoostSettings
-from asr_adapt.weights import resolve_weights
 
 CALLS = (
     "{0}, this is {1}, good morning, over.",

@@ -23,20 +23,20 @@ from pathlib import Path
 from typing import Any
 
 from asr_adapt.adapter import read_card
-from asr_adapt.bias import plain_words, read_bias_list, said_phrases
-from asr_adapt.bias_file import BiasChoice
+from asr_adapt.base_weights.weights import resolve_weights
+from asr_adapt.context.bias import plain_words, read_bias_list, said_phrases
+from asr_adapt.context.bias_file import BiasChoice
+from asr_adapt.context.trials import DevSpeech, DevTrials
 from asr_adapt.environment import describe_machine, package_versions, source_commit
 from asr_adapt.files import write_whole
 from asr_adapt.manifest import read_manifest
 from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import Utterance
-from asr_adapt.selection import limited
 from asr_adapt.settings import BIAS_MODES, BiasSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.text import get_normaliser
-from asr_adapt.trials import DevSpeech, DevTrials
-from asr_adapt.weights import resolve_weights
+from asr_adapt.training.selection import limited
+from asr_adapt.words.text import get_normaliser
 
 OWN_SIZES, SHARED_SIZES, WRONG = (10, 100), (1_000, 10_000), 100
 

@@ -171,7 +171,9 @@ def hostile_shown(driver: webdriver.Chrome) -> list[int]:
         text = "".join(visible(sign) for sign in payload)
         details = next((lines for name, lines in articles if name == hostile_id(place)), None)
         wanted = [f"{text} said", f"{text} heard", f"prompt: {text}", f"{text}, said"]
-        everywhere = details and all(any(each in line for line in details) for each in wanted)
+        if not details:
+            continue
+        everywhere = all(any(each in line for line in details) for each in wanted)
         if everywhere and hostile_id(place) in details and hostile_id(place) in options:
             places.append(place)
     return places

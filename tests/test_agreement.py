@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_adapt.agreement import distance_table, vote, word_distance
 from asr_adapt.records import Hypothesis
-from asr_adapt.text import get_normaliser
+from asr_adapt.unlabelled.agreement import distance_table, vote, word_distance
+from asr_adapt.words.text import get_normaliser
 
 RAW = get_normaliser("raw").function
 TEXTS = st.lists(st.sampled_from("a b c d".split()), max_size=6).map(" ".join)  # noqa: SIM905

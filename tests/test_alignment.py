@@ -6,8 +6,8 @@ import jiwer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_adapt.alignment import align_words, score_characters, score_words
 from asr_adapt.records import ErrorCounts
+from asr_adapt.scoring.alignment import align_words, score_characters, score_words
 
 _texts = st.lists(st.sampled_from(["one", "two", "three", "a", "ship"]), max_size=9).map(" ".join)
 _spoken_texts = _texts.filter(bool)

@@ -15,9 +15,9 @@ import soundfile
 
 import asr_adapt
 from asr_adapt import api
+from asr_adapt.base_weights.weights import PACKAGES, package_files
 from asr_adapt.cli import cli
 from asr_adapt.errors import LeakError, UsageError
-from asr_adapt.weights import PACKAGES, package_files
 from tests.conftest import ROOT, load_script
 from tests.structure.test_floors import HEAVY, loaded_by
 from tests.toys import table, toy_rows

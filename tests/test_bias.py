@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_adapt.bias import (
+from asr_adapt.context.bias import (
     build_prompt,
     draw_training_phrases,
     prompts_for,

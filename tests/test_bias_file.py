@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_adapt.bias_file import (
+from asr_adapt.context.bias_file import (
     BiasChoice,
     BiasFile,
     Measured,

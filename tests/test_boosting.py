@@ -12,13 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
-from asr_adapt.boosting import BoostPlan, PhraseBooster, plan_boost
+from asr_adapt.base_weights.weights import PACKAGES, package_files, resolve_weights
+from asr_adapt.context.boosting import BoostPlan, PhraseBooster, plan_boost
+from asr_adapt.context.phrase_tree import (
+    TokenRules,
+    build_tree,
+    phrase_forms,
+    spellings,
+    token_rarity,
+)
 from asr_adapt.decode import Decoded, encode_sounds, generate, phrase_boost
 from asr_adapt.errors import BiasError
 from asr_adapt.model import SpeechModel, load_base, prompted_start
-from asr_adapt.phrase_tree import TokenRules, build_tree, phrase_forms, spellings, token_rarity
 from asr_adapt.settings import BoostSettings
-from asr_adapt.weights import PACKAGES, package_files, resolve_weights
 from tests.toys import CPU
 
 SHIFT = 300
@@ -74,7 +80,7 @@ def whole_bonus(booster: PhraseBooster, text: Path) -> float:
 
 
 class Reference:
-    """The formula of `asr_adapt.boosting`, written out over all suffixes with plain dicts."""
+    """The formula of `asr_adapt.context.boosting`, over all suffixes with plain dicts."""
 
     def __init__(self, phrases: Sequence[str], boost: BoostSettings) -> None:
         self.boost = boost

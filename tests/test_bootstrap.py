@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr_adapt.bootstrap import (
+from asr_adapt.records import Utterance
+from asr_adapt.scoring.bootstrap import (
     Blocks,
     add_by_block,
     choose_blocks,
@@ -17,7 +18,6 @@ from asr_adapt.bootstrap import (
     resample_sums,
     two_sided_p,
 )
-from asr_adapt.records import Utterance
 
 
 def _utterance(number: int, speaker: str | None, recording: str | None = None) -> Utterance:

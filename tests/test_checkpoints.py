@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from asr_adapt.checkpoints import LIST_NAME, fault, newest_whole, seal
 from asr_adapt.errors import DataError
+from asr_adapt.training.checkpoints import LIST_NAME, fault, newest_whole, seal
 
 CONTENT = {
     "model.safetensors": b"weights" * 50,

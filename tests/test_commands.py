@@ -17,11 +17,11 @@ from typing import Any
 import click
 import pytest
 
-from asr_adapt import views
 from asr_adapt.cli import cli, main
 from asr_adapt.cli.common import commands_below, how_to_go_on
 from asr_adapt.config import load_recipe
 from asr_adapt.records import Hypothesis
+from asr_adapt.unlabelled import views
 from tests.conftest import ROOT, RunProgram
 from tests.structure.test_house import commands as calls_in
 from tests.structure.test_house import find_command

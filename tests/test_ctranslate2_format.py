@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_adapt.ctranslate2_format import dequantise, parse_container
+from asr_adapt.base_weights.ctranslate2_format import dequantise, parse_container
 from asr_adapt.errors import EnvironmentProblem
 from tests.ct2_writer import Array, container
 

@@ -17,7 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_adapt.audio import load_audio
-from asr_adapt.dataset import (
+from asr_adapt.errors import DataError
+from asr_adapt.records import Utterance
+from asr_adapt.settings import Augmentation, PromptMix, PromptSettings, ReplaySettings
+from asr_adapt.training.dataset import (
     IGNORED_LABEL,
     REPLAY,
     BatchPlan,
@@ -28,9 +31,6 @@ from asr_adapt.dataset import (
     plan_batches,
     text_tokens,
 )
-from asr_adapt.errors import DataError
-from asr_adapt.records import Utterance
-from asr_adapt.settings import Augmentation, PromptMix, PromptSettings, ReplaySettings
 from asr_adapt.window import Window, length_bucket
 from tests.toys import toy_base, toy_rows
 

@@ -12,7 +12,8 @@ import soundfile
 import torch
 from transformers import WhisperForConditionalGeneration
 
-from asr_adapt.bias import NO_PROMPT, Prompt, build_prompt
+from asr_adapt.base_weights.weights import PACKAGES, package_files, resolve_weights
+from asr_adapt.context.bias import NO_PROMPT, Prompt, build_prompt
 from asr_adapt.decode import (
     SPARE_TOKENS,
     TOKENS_PER_S,
@@ -29,7 +30,6 @@ from asr_adapt.model import SpeechModel, load_base, prompted_start, with_adapter
 from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.settings import DecodeSettings, PromptSettings, TrainSettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.weights import PACKAGES, package_files, resolve_weights
 from tests.toys import CPU, toy_base, toy_job, toy_rows, train_toy, with_settings
 
 SENTENCES = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from asr_adapt.bias import plain_words
-from asr_adapt.distractors import CLOSEST, sound_alikes
+from asr_adapt.context.bias import plain_words
+from asr_adapt.context.distractors import CLOSEST, sound_alikes
 
 POOL = (
     "Nordic Star", "Nordic Tsar", "Norrdic Starr", "Baltic Heron", "Baltic Herring", "Elbe Pilot",

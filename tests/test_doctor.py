@@ -93,7 +93,7 @@ def test_no_weights_at_all(
 ) -> None:
     from huggingface_hub import constants
 
-    from asr_adapt import weights
+    from asr_adapt.base_weights import weights
 
     monkeypatch.setattr(weights, "installed_packages", tuple)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))

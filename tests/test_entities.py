@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_adapt.alignment import align_words
-from asr_adapt.entities import KINDS, count_entities, find_entities
-from asr_adapt.terms import find_phrases, make_book, normalise_phrases
-from asr_adapt.text import get_normaliser
+from asr_adapt.scoring.alignment import align_words
+from asr_adapt.scoring.entities import KINDS, count_entities, find_entities
+from asr_adapt.scoring.terms import find_phrases, make_book, normalise_phrases
+from asr_adapt.words.text import get_normaliser
 
 _SPOKEN = get_normaliser("spoken-en")
 

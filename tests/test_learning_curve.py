@@ -18,12 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
-from asr_adapt import learning_curve, train
 from asr_adapt.adapter import AdapterCard, read_card
+from asr_adapt.base_weights.weights import PACKAGES, package_files, resolve_weights
 from asr_adapt.cli import main
 from asr_adapt.config import load_recipe
-from asr_adapt.curve_parts import nested_parts, point_job
-from asr_adapt.curve_record import (
+from asr_adapt.curve import draw as learning_curve
+from asr_adapt.curve.draw import CurveJob, curve_on_dev, run_curve
+from asr_adapt.curve.parts import nested_parts, point_job
+from asr_adapt.curve.power_law import PowerLaw, fit_power_law, resampled_laws
+from asr_adapt.curve.record import (
     CurveArm,
     CurvePoint,
     Estimate,
@@ -31,22 +34,20 @@ from asr_adapt.curve_record import (
     read_curve,
     write_curve,
 )
-from asr_adapt.curve_scores import fit_arm, score_points
+from asr_adapt.curve.scores import fit_arm, score_points
 from asr_adapt.errors import DataError, Stopped, UsageError
 from asr_adapt.evaluate import EvaluationJob, TestSet
-from asr_adapt.learning_curve import CurveJob, curve_on_dev, run_curve
 from asr_adapt.manifest import write_manifest
-from asr_adapt.power_law import PowerLaw, fit_power_law, resampled_laws
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.report import build, plots
 from asr_adapt.report.build import build_report
 from asr_adapt.report.curve import price, recommendation, unsure
-from asr_adapt.score import score_run
+from asr_adapt.scoring.score import score_run
 from asr_adapt.settings import DecodeSettings, PromptSettings, TrainSettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.train_job import TrainJob
-from asr_adapt.weights import PACKAGES, package_files, resolve_weights
+from asr_adapt.training import train
+from asr_adapt.training.train_job import TrainJob
 from tests.conftest import ROOT
 from tests.test_flow import begin
 from tests.test_flow import said as said_so_far

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_adapt.loops import flag_text
+from asr_adapt.scoring.loops import flag_text
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from asr_adapt.measures import NAMES
 from asr_adapt.records import Hypothesis, Utterance
-from asr_adapt.score import RunScores, score_run
+from asr_adapt.scoring.measures import NAMES
+from asr_adapt.scoring.score import RunScores, score_run
 
 _SHIPS = ("Nordic Falcon", "Baltic Heron", "Stella Maris", "Coral Wind")
 

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from asr_adapt.adapter import read_card, write_card
+from asr_adapt.base_weights.weights import PACKAGES, package_files, resolve_weights
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
 from asr_adapt.files import file_sha256
 from asr_adapt.model import (
@@ -27,9 +28,8 @@ from asr_adapt.model import (
     with_adapter,
     with_new_lora,
 )
-from asr_adapt.selection import save_weights
 from asr_adapt.settings import PARTS, VARIANTS, LoraSettings
-from asr_adapt.weights import PACKAGES, package_files, resolve_weights
+from asr_adapt.training.selection import save_weights
 from tests.toys import CPU, toy_base, toy_job, train_toy
 
 Tensors = dict[str, torch.Tensor]

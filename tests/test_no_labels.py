@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr_adapt import views
 from asr_adapt.cli import cli
 from asr_adapt.decode import ArmPlan
 from asr_adapt.errors import DataError, Stopped, UsageError
@@ -21,7 +20,8 @@ from asr_adapt.model import SpeechModel
 from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.settings import DecodeSettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.views import VIEWS, View, ViewJob, decode_and_vote, faster, later, noisier
+from asr_adapt.unlabelled import views
+from asr_adapt.unlabelled.views import VIEWS, View, ViewJob, decode_and_vote, faster, later, noisier
 from tests.toys import toy_job, toy_rows, toy_weights, train_toy
 
 Arguments = list[object]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from asr_adapt.base_weights.weights import PACKAGES, package_files
 from asr_adapt.cli import cli
 from asr_adapt.config import load_recipe
 from asr_adapt.errors import DataError, LeakError, Stopped, UsageError
@@ -19,7 +20,6 @@ from asr_adapt.own_data import CheckedData
 from asr_adapt.own_recipe import PARTS, NewRecipe, write_recipe
 from asr_adapt.records import Utterance
 from asr_adapt.stopping import StopRequest
-from asr_adapt.weights import PACKAGES, package_files
 
 SPEAKERS = ("ann", "bob", "cid", "dee", "eve", "fay")
 

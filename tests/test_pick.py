@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_adapt.agreement import Vote
 from asr_adapt.errors import DataError, UsageError
-from asr_adapt.pick import Budget, Labelled, Offer, choose, count_labelled, offers, worth
 from asr_adapt.records import BiasList, Utterance
-from asr_adapt.text import get_normaliser
+from asr_adapt.unlabelled.agreement import Vote
+from asr_adapt.unlabelled.pick import Budget, Labelled, Offer, choose, count_labelled, offers, worth
+from asr_adapt.words.text import get_normaliser
 
 RAW = get_normaliser("raw").function
 NOTHING = Labelled(Counter(), Counter())

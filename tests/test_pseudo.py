@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_adapt.agreement import Vote
 from asr_adapt.errors import DataError, UsageError
 from asr_adapt.manifest import read_manifest
-from asr_adapt.pseudo import (
+from asr_adapt.records import Utterance
+from asr_adapt.unlabelled.agreement import Vote
+from asr_adapt.unlabelled.pseudo import (
     KeepRule,
     judge,
     pseudo_record,
     without_text,
     write_labels,
 )
-from asr_adapt.records import Utterance
-from asr_adapt.text import get_normaliser
+from asr_adapt.words.text import get_normaliser
 
 RAW = get_normaliser("raw").function
 ALL = KeepRule(0.0)

@@ -20,8 +20,8 @@ from asr_adapt.splits import check_leaks
 from asr_adapt.spoken_calls import data
 from asr_adapt.spoken_calls.calls import SPLITS, Call, Lexicon, make_call, make_calls, splice
 from asr_adapt.spoken_calls.data import Domain, Radio, Size
-from asr_adapt.text import get_normaliser
 from asr_adapt.voices import VOICES
+from asr_adapt.words.text import get_normaliser
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 

@@ -24,7 +24,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from asr_adapt.alignment import AlignedWord, align_words
 from asr_adapt.errors import DataError, ManifestError, UsageError
 from asr_adapt.manifest import write_manifest
 from asr_adapt.records import ARMS, Hypothesis, Utterance
@@ -34,7 +33,8 @@ from asr_adapt.report.markdown import escape
 from asr_adapt.report.results import Report
 from asr_adapt.report.runs import read_run
 from asr_adapt.report.stacking import stack_alignments
-from asr_adapt.score import Comparison
+from asr_adapt.scoring.alignment import AlignedWord, align_words
+from asr_adapt.scoring.score import Comparison
 
 SCHEMA = json.loads((Path(build.__file__).parent / "report.schema.json").read_text())
 SHIPS = ("Nordic Falcon", "Baltic Heron", "Stella Maris", "Coral Wind", "Amber Tide")

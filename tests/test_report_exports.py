@@ -15,7 +15,6 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_adapt.alignment import score_words
 from asr_adapt.cli import cli
 from asr_adapt.errors import UsageError
 from asr_adapt.records import ErrorCounts, Hypothesis, Utterance
@@ -24,7 +23,8 @@ from asr_adapt.report.exports.rows import safe_names
 from asr_adapt.report.exports.write import ABOUT, FORMATS, write_exports
 from asr_adapt.report.results import Report, SetReport
 from asr_adapt.report.runs import Run, RunSet
-from asr_adapt.score import score_run
+from asr_adapt.scoring.alignment import score_words
+from asr_adapt.scoring.score import score_run
 from asr_adapt.sources.debian import fetch_debian
 from tests.test_report import make_run
 

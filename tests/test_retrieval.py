@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_adapt.retrieval import build_index, most_similar, ranks_within, retrieve, windows
-from asr_adapt.text import get_normaliser
+from asr_adapt.context.retrieval import build_index, most_similar, ranks_within, retrieve, windows
+from asr_adapt.words.text import get_normaliser
 
 NORMALISE = get_normaliser("spoken-en").function
 FIRST = ["Nordic", "Amber", "Coral", "Rigel", "Polar", "Humber", "Frisian", "Merlin", "Astrid"]

@@ -8,7 +8,7 @@ import pytest
 
 from asr_adapt.errors import DataError, UsageError
 from asr_adapt.records import ErrorCounts, Hypothesis, Utterance
-from asr_adapt.score import (
+from asr_adapt.scoring.score import (
     RunScores,
     TermCounts,
     confusions,

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_adapt.bias import build_prompt, unique
+from asr_adapt.context.bias import build_prompt, unique
+from asr_adapt.context.strategies import STRATEGIES, Known, get_strategy
 from asr_adapt.errors import UsageError
 from asr_adapt.settings import PHRASE_ORDERS, PROMPT_STRATEGIES, PromptSettings
-from asr_adapt.strategies import STRATEGIES, Known, get_strategy
 
 WORDS = ["Aurora", "Rigel Crown", "Elbe Pilot", "Oulu", "Gavle Traffic", "Noble Lily", "Cuxhaven"]
 PHRASES = st.lists(st.sampled_from(WORDS), max_size=7, unique=True).map(tuple)

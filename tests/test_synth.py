@@ -10,13 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_adapt import synth
 from asr_adapt.audio import load_audio, write_flac
 from asr_adapt.cli import cli
 from asr_adapt.errors import DataError, Stopped, UsageError
 from asr_adapt.manifest import read_manifest
 from asr_adapt.stopping import StopRequest
-from asr_adapt.synth import Line, SynthJob, read_lines, speak_lines, spell_digits, split_lines
+from asr_adapt.unlabelled import synth
+from asr_adapt.unlabelled.synth import (
+    Line,
+    SynthJob,
+    read_lines,
+    speak_lines,
+    spell_digits,
+    split_lines,
+)
 from asr_adapt.voices import SpeechRequest
 
 VOICES = ("hibari-heart", "hibari-tenor", "piper-joe", "hibari-alto")

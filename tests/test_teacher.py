@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from asr_adapt.adapter import AdapterCard, read_card
-from asr_adapt.dataset import REPLAY
 from asr_adapt.decode import ArmPlan, decode_arms
 from asr_adapt.errors import Stopped
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.model import SpeechModel, with_adapter
 from asr_adapt.records import Hypothesis, Utterance
-from asr_adapt.selection import best_strength
 from asr_adapt.settings import DecodeSettings, ReplaySettings, TrainSettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.teacher import content_key, draw, teach, usable
-from asr_adapt.train import finetune
-from asr_adapt.train_job import TrainJob
+from asr_adapt.training.dataset import REPLAY
+from asr_adapt.training.selection import best_strength
+from asr_adapt.training.teacher import content_key, draw, teach, usable
+from asr_adapt.training.train import finetune
+from asr_adapt.training.train_job import TrainJob
 from asr_adapt.window import FULL_WINDOW
 from tests.toys import toy_base, toy_job, toy_rows, train_toy, with_settings
 
@@ -42,7 +42,7 @@ def trained(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def _babble_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take whatever the toy writes, loops and all."""
-    monkeypatch.setattr("asr_adapt.teacher.usable", lambda row: bool(row.text))
+    monkeypatch.setattr("asr_adapt.training.teacher.usable", lambda row: bool(row.text))
 
 
 @pytest.fixture

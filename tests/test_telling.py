@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from asr_adapt.bias import prompts_for
+from asr_adapt.context.bias import prompts_for
+from asr_adapt.context.telling import Teller, tell_all
 from asr_adapt.records import BiasList, Utterance
 from asr_adapt.settings import BIAS_MODES, BiasSettings, PromptSettings
-from asr_adapt.telling import Teller, tell_all
-from asr_adapt.text import get_normaliser
+from asr_adapt.words.text import get_normaliser
 
 SHIPS = [f"{a} {b}" for a in ("Rigel", "Noble", "Astrid") for b in ("Crown", "Lily", "Grace")]
 ROWS = [

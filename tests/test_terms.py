@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_adapt.alignment import align_words, score_words
 from asr_adapt.records import ErrorCounts
-from asr_adapt.score_records import TermCounts, all_terms
-from asr_adapt.terms import (
+from asr_adapt.scoring.alignment import align_words, score_words
+from asr_adapt.scoring.score_records import TermCounts, all_terms
+from asr_adapt.scoring.terms import (
     PhraseBook,
     count_terms,
     find_phrases,
@@ -17,7 +17,7 @@ from asr_adapt.terms import (
     normalise_phrases,
     split_by_context,
 )
-from asr_adapt.text import get_normaliser
+from asr_adapt.words.text import get_normaliser
 
 
 def _book(*phrases: str) -> PhraseBook:

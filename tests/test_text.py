@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_adapt.errors import UsageError
-from asr_adapt.spoken_words import RESERVED
-from asr_adapt.text import get_normaliser
+from asr_adapt.words.spoken_words import RESERVED
+from asr_adapt.words.text import get_normaliser
 
 spoken = get_normaliser("spoken-en")
 
@@ -283,7 +283,8 @@ def test_an_unknown_normaliser_lists_the_known_ones() -> None:
 
 def test_neither_text_nor_score_loads_torch() -> None:
     code = (
-        "import sys, asr_adapt.score, asr_adapt.loops; from asr_adapt.text import get_normaliser\n"
+        "import sys, asr_adapt.scoring.score, asr_adapt.scoring.loops\n"
+        "from asr_adapt.words.text import get_normaliser\n"
         "get_normaliser('spoken-en')('a'); get_normaliser('whisper-en')('a')\n"
         "sys.exit('torch' in sys.modules)"
     )

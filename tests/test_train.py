@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 import torch
 
-from asr_adapt import selection
-from asr_adapt import train as training
 from asr_adapt.adapter import AdapterCard, read_card
-from asr_adapt.dataset import plan_batches
 from asr_adapt.decode import decode_arms
 from asr_adapt.errors import DataError, Stopped, UsageError
 from asr_adapt.model import encode
 from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.settings import TrainSettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.train import TrainStatus
-from asr_adapt.train_job import TrainJob
+from asr_adapt.training import selection
+from asr_adapt.training import train as training
+from asr_adapt.training.dataset import plan_batches
+from asr_adapt.training.train import TrainStatus
+from asr_adapt.training.train_job import TrainJob
 from tests.toys import toy_base, toy_job, train_toy, with_settings
 
 METHODS = ("lora", "full")

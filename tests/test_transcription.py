@@ -14,6 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from asr_adapt import transcription
+from asr_adapt.base_weights.weights import PACKAGES, package_files, resolve_weights
 from asr_adapt.errors import AudioError, Stopped, UsageError
 from asr_adapt.records import BiasList
 from asr_adapt.settings import DecodeSettings
@@ -26,7 +27,6 @@ from asr_adapt.transcription import (
     transcribe,
 )
 from asr_adapt.voice_activity import Span
-from asr_adapt.weights import PACKAGES, package_files, resolve_weights
 from tests.toys import toy_rows, toy_weights
 
 SENTENCES = (

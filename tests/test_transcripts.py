@@ -12,7 +12,7 @@ import soundfile
 import webvtt
 
 from asr_adapt.manifest import load_data
-from asr_adapt.transcripts import RENDERERS, Heard, Transcript, clock, write_transcript
+from asr_adapt.words.transcripts import RENDERERS, Heard, Transcript, clock, write_transcript
 
 HEARD = (
     Heard(0.5, 2.25, "Elbe Traffic, this is Ada", -0.25),

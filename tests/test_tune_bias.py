@@ -10,17 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from asr_adapt.bias_file import BiasChoice, read_bias_file
 from asr_adapt.cli import cli
 from asr_adapt.config import RecipeConfig, TestConfig
-from asr_adapt.errors import Stopped, UsageError
-from asr_adapt.progress import ProgressDisplay
-from asr_adapt.recipe import with_bias_file
-from asr_adapt.records import BiasList
-from asr_adapt.settings import BiasSettings, PromptSettings
-from asr_adapt.stopping import StopRequest
-from asr_adapt.trials import DevTrials
-from asr_adapt.tune_bias import (
+from asr_adapt.context.bias_file import BiasChoice, read_bias_file
+from asr_adapt.context.trials import DevTrials
+from asr_adapt.context.tune_bias import (
     TuningJob,
     dev_speech,
     in_words,
@@ -28,7 +22,13 @@ from asr_adapt.tune_bias import (
     tune_bias,
     tuning_record,
 )
-from asr_adapt.tuning import Space
+from asr_adapt.context.tuning import Space
+from asr_adapt.errors import Stopped, UsageError
+from asr_adapt.progress import ProgressDisplay
+from asr_adapt.recipe import with_bias_file
+from asr_adapt.records import BiasList
+from asr_adapt.settings import BiasSettings, PromptSettings
+from asr_adapt.stopping import StopRequest
 from tests.toys import table, toy_rows, toy_weights
 
 QUIET = ProgressDisplay(quiet=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from asr_adapt.bias_file import BiasChoice, BiasFile, Measured, TuningRecord
+from asr_adapt.context.bias_file import BiasChoice, BiasFile, Measured, TuningRecord
+from asr_adapt.context.tuning import BONUSES, Space, search
 from asr_adapt.settings import PHRASE_ORDERS, PROMPT_STRATEGIES
-from asr_adapt.tuning import BONUSES, Space, search
 
 RECORD = TuningRecord(
     model="toy", model_sha256="0", adapter_sha256="", dev="dev", dev_sha256="1", utterances=2,

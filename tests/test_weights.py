@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from asr_adapt import weight_cache, weights
+from asr_adapt.base_weights import weight_cache, weights
+from asr_adapt.base_weights.weights import resolve_weights
+from asr_adapt.base_weights.whisper_tokenizer import complete_merges, missing_merges
 from asr_adapt.errors import EnvironmentProblem, UsageError
 from asr_adapt.files import file_sha256
-from asr_adapt.weights import resolve_weights
-from asr_adapt.whisper_tokenizer import complete_merges, missing_merges
 from tests.ct2_writer import (
     CONTROL,
     INNER,
@@ -122,7 +122,7 @@ def test_a_torn_cache_is_built_again(tmp_path: Path, damage: str) -> None:
 
 RESOLVE = """
 import sys, pathlib
-from asr_adapt.weights import resolve_weights
+from asr_adapt.base_weights.weights import resolve_weights
 print(resolve_weights(sys.argv[1], pathlib.Path(sys.argv[2])).folder)
 """
 

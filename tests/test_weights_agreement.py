@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from asr_adapt.ctranslate2_format import parse_container
+from asr_adapt.base_weights.ctranslate2_format import parse_container
+from asr_adapt.base_weights.weights import PACKAGES, ResolvedWeights, package_files, resolve_weights
 from asr_adapt.errors import EnvironmentProblem
-from asr_adapt.weights import PACKAGES, ResolvedWeights, package_files, resolve_weights
 
 pytestmark = [pytest.mark.weights, pytest.mark.slow]
 

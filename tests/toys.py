@@ -10,14 +10,14 @@ from pathlib import Path
 import torch
 
 from asr_adapt.adapter import AdapterCard
+from asr_adapt.base_weights.weights import ResolvedWeights, resolve_weights
 from asr_adapt.manifest import read_manifest
 from asr_adapt.model import SpeechModel, load_base
 from asr_adapt.records import Utterance
 from asr_adapt.settings import LoraSettings, PromptSettings, TrainSettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.train import Observer, finetune
-from asr_adapt.train_job import TrainJob
-from asr_adapt.weights import ResolvedWeights, resolve_weights
+from asr_adapt.training.train import Observer, finetune
+from asr_adapt.training.train_job import TrainJob
 
 CPU = torch.device("cpu")
 

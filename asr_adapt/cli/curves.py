@@ -10,7 +10,7 @@ from asr_adapt.cli.common import Output
 from asr_adapt.errors import UsageError
 
 if TYPE_CHECKING:
-    from asr_adapt.curve_record import LearningCurve
+    from asr_adapt.curve.record import LearningCurve
 
 
 def parse_minutes(text: str | None) -> tuple[float, ...]:
@@ -35,7 +35,7 @@ def parse_minutes(text: str | None) -> tuple[float, ...]:
 
 def show_curve(curve: LearningCurve, folder: Path, output: Output) -> None:
     """Print the points of a curve, what it recommends, and what to do with it."""
-    from asr_adapt.curve_record import CURVE_NAME, curve_to_json
+    from asr_adapt.curve.record import CURVE_NAME, curve_to_json
     from asr_adapt.report.curve import columns, recommendation, rows
 
     said = recommendation(curve)

@@ -128,7 +128,7 @@ def eval_command(
     """
     with working(output) as (stop, display):
         from asr_adapt import api
-        from asr_adapt.bias_file import BiasChoice, read_bias_file
+        from asr_adapt.context.bias_file import BiasChoice, read_bias_file
         from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 
         choice = BiasChoice(BiasSettings(bias_mode, BoostSettings(bonus=boost_bonus)), beam_size)

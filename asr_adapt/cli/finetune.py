@@ -125,9 +125,9 @@ def finetune(
     minutes = parse_minutes(curve)
     with working(output) as (stop, display):
         from asr_adapt import api
-        from asr_adapt.learning_curve import curve_on_dev, run_curve
+        from asr_adapt.base_weights.weights import resolve_weights
+        from asr_adapt.curve.draw import curve_on_dev, run_curve
         from asr_adapt.settings import Augmentation, LoraSettings, PromptSettings, TrainSettings
-        from asr_adapt.weights import resolve_weights
 
         session = api.Session(display, stop, command_line())
         done = None if minutes else api.finished_adapter(out, resume, session)

@@ -70,14 +70,14 @@ def pick(
     """
     with working(output) as (stop, display):
         from asr_adapt.audio import apply_long_policy
-        from asr_adapt.bias import read_bias_list
+        from asr_adapt.base_weights.weights import resolve_weights
+        from asr_adapt.context.bias import read_bias_list
         from asr_adapt.own_data import read_checked
-        from asr_adapt.pick import Budget, choose, count_labelled, offers, write_picks
-        from asr_adapt.pseudo import without_text
         from asr_adapt.settings import PromptSettings
-        from asr_adapt.text import get_normaliser
-        from asr_adapt.views import ViewJob, decode_and_vote
-        from asr_adapt.weights import resolve_weights
+        from asr_adapt.unlabelled.pick import Budget, choose, count_labelled, offers, write_picks
+        from asr_adapt.unlabelled.pseudo import without_text
+        from asr_adapt.unlabelled.views import ViewJob, decode_and_vote
+        from asr_adapt.words.text import get_normaliser
 
         normalise = get_normaliser(normaliser).function
         budget = Budget(count, minutes)

@@ -80,9 +80,11 @@ def pseudo(
     """
     with working(output) as (stop, display):
         from asr_adapt.audio import apply_long_policy
-        from asr_adapt.bias import read_bias_list
+        from asr_adapt.base_weights.weights import resolve_weights
+        from asr_adapt.context.bias import read_bias_list
         from asr_adapt.own_data import read_checked
-        from asr_adapt.pseudo import (
+        from asr_adapt.settings import PromptSettings
+        from asr_adapt.unlabelled.pseudo import (
             KeepRule,
             judge,
             pseudo_record,
@@ -90,10 +92,8 @@ def pseudo(
             write_labels,
             write_record,
         )
-        from asr_adapt.settings import PromptSettings
-        from asr_adapt.text import get_normaliser
-        from asr_adapt.views import ViewJob, decode_and_vote
-        from asr_adapt.weights import resolve_weights
+        from asr_adapt.unlabelled.views import ViewJob, decode_and_vote
+        from asr_adapt.words.text import get_normaliser
 
         normalise = get_normaliser(normaliser).function
         rule = KeepRule(min_confidence, best_share)

@@ -48,7 +48,7 @@ def run_command(
     minutes = parse_minutes(curve)
     with working(output) as (stop, display):
         from asr_adapt.config import load_recipe
-        from asr_adapt.learning_curve import run_recipe_curve
+        from asr_adapt.curve.draw import run_recipe_curve
         from asr_adapt.recipe import run_recipe
         from asr_adapt.report.curve import CURVE_FOLDER
 

@@ -56,8 +56,8 @@ def synth(
     asr-adapt synth --text calls.txt --channel vhf --out data/spoken
     """
     with working(output) as (stop, display):
-        from asr_adapt.synth import DEFAULT_VOICES, SynthJob, read_lines, speak_lines
-        from asr_adapt.weight_cache import cache_root
+        from asr_adapt.base_weights.weight_cache import cache_root
+        from asr_adapt.unlabelled.synth import DEFAULT_VOICES, SynthJob, read_lines, speak_lines
 
         if voices == "list":
             show_voices(output)

@@ -83,7 +83,7 @@ def transcribe_command(
     """
     with working(output) as (stop, display):
         from asr_adapt import api
-        from asr_adapt.bias_file import read_bias_file
+        from asr_adapt.context.bias_file import read_bias_file
         from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 
         telling = BiasSettings()

@@ -25,7 +25,7 @@ from asr_adapt.errors import UsageError
 from asr_adapt.settings import BIAS_MODES
 
 if TYPE_CHECKING:
-    from asr_adapt.bias_file import BiasFile, Measured
+    from asr_adapt.context.bias_file import BiasFile, Measured
     from asr_adapt.own_data import ReadingRules
 
 
@@ -108,13 +108,13 @@ def tune_bias_command(
     space_beams = parse_beams(beams)
     space_modes = parse_modes(modes)
     with working(output) as (stop, display):
-        from asr_adapt.bias import read_bias_list
+        from asr_adapt.base_weights.weights import resolve_weights
+        from asr_adapt.context.bias import read_bias_list
+        from asr_adapt.context.tune_bias import TuningJob, tune_bias
+        from asr_adapt.context.tuning import Space, strategies_to_try
         from asr_adapt.own_data import read_checked, select_for_test
         from asr_adapt.settings import PromptSettings
-        from asr_adapt.text import get_normaliser
-        from asr_adapt.tune_bias import TuningJob, tune_bias
-        from asr_adapt.tuning import Space, strategies_to_try
-        from asr_adapt.weights import resolve_weights
+        from asr_adapt.words.text import get_normaliser
 
         get_normaliser(normaliser)
         if split == "test":
@@ -170,8 +170,8 @@ def parse_beams(text: str) -> tuple[int, ...]:
 
 def show_result(found: BiasFile, out: Path, output: Output) -> None:
     """Print what telling nothing, the default and the best choice came to."""
-    from asr_adapt.bias_file import BiasChoice
-    from asr_adapt.tune_bias import in_words
+    from asr_adapt.context.bias_file import BiasChoice
+    from asr_adapt.context.tune_bias import in_words
 
     best = found.choice
     measured = {trial.choice: trial.measured for trial in found.trial}

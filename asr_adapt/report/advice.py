@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from asr_adapt.records import ErrorCounts
-from asr_adapt.score_records import NO_COUNTS
+from asr_adapt.scoring.score_records import NO_COUNTS
 
 FEWEST_ERRORS = 30
 """With fewer errors a share of them is unsure by more than 9 points (standard error of a share of

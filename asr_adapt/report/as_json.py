@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from asr_adapt.curve_record import curve_to_json
+from asr_adapt.curve.record import curve_to_json
 from asr_adapt.records import ErrorCounts
 from asr_adapt.report.curve import recommendation
 from asr_adapt.report.results import Report, SetReport
@@ -23,8 +23,8 @@ from asr_adapt.report.tables import (
     silence_s,
     term_rows,
 )
-from asr_adapt.score import ArmScore, Comparison
-from asr_adapt.score_records import Difference, Measure
+from asr_adapt.scoring.score import ArmScore, Comparison
+from asr_adapt.scoring.score_records import Difference, Measure
 
 SCHEMA_VERSION = 1
 MOST_TERMS = 50

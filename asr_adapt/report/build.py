@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from asr_adapt.curve_record import read_curve
+from asr_adapt.curve.record import read_curve
 from asr_adapt.errors import DataError, UsageError
 from asr_adapt.report.as_json import report_to_json
 from asr_adapt.report.curve import find_curve
@@ -35,7 +35,7 @@ from asr_adapt.report.slices import (
     compared_counts,
     measure_noise,
 )
-from asr_adapt.score import RunScores, score_run
+from asr_adapt.scoring.score import RunScores, score_run
 
 MOST_EXAMPLES = 600
 """Utterances shown in all sets together, about 5 kB of page and 0.2 MB of sound each: more than

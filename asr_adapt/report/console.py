@@ -10,7 +10,7 @@ from rich.text import Text
 from asr_adapt.report.context import cells
 from asr_adapt.report.results import Report, SetReport
 from asr_adapt.report.words import NONE, interval, percent, size_words
-from asr_adapt.score import ArmScore
+from asr_adapt.scoring.score import ArmScore
 
 NUMBERS = ("WER %", "95 % interval", "sub/del/ins", "CER %", "terms %", "RTF")
 """Columns that fit into 80 characters; terms is the recall of context phrases."""

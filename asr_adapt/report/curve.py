@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr_adapt.curve_record import (
+from asr_adapt.curve.record import (
     CURVE_NAME,
     CurveArm,
     CurveFit,

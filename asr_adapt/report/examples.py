@@ -15,7 +15,7 @@ from pathlib import Path
 from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.report.clips import Clip, write_clip
 from asr_adapt.report.stacking import Block, stack_alignments
-from asr_adapt.score import RunScores, UtteranceScore
+from asr_adapt.scoring.score import RunScores, UtteranceScore
 
 LINE_WIDTH = 96
 """Characters of one line of aligned words."""

@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from asr_adapt.curve_record import Estimate, LearningCurve
+from asr_adapt.curve.record import Estimate, LearningCurve
 from asr_adapt.report import context, curve, plots, words
 from asr_adapt.report.examples import REASONS
 from asr_adapt.report.facets import browse

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from asr_adapt.report.results import Report, SetReport
-from asr_adapt.score import AlignedWord, ArmScore
+from asr_adapt.scoring.score import AlignedWord, ArmScore
 
 
 def render_errors(report: Report) -> str:

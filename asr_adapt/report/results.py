@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from asr_adapt.curve_record import LearningCurve
+from asr_adapt.curve.record import LearningCurve
 from asr_adapt.records import ARMS
 from asr_adapt.report.arms import same_weights, split_arm
 from asr_adapt.report.examples import Example
 from asr_adapt.report.runs import Run, RunSet, run_labels
 from asr_adapt.report.slices import UNKNOWN_NOISE, Breakdown, Noise
-from asr_adapt.score import ArmScore, Comparison, RunScores
+from asr_adapt.scoring.score import ArmScore, Comparison, RunScores
 
 
 @dataclass(frozen=True, slots=True)

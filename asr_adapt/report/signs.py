@@ -13,8 +13,8 @@ from asr_adapt.report.results import Report
 from asr_adapt.report.slices import Breakdown
 from asr_adapt.report.tables import dropped, of_arm, silence_s
 from asr_adapt.report.words import forgetting
-from asr_adapt.score import ArmScore
-from asr_adapt.score_records import all_terms
+from asr_adapt.scoring.score import ArmScore
+from asr_adapt.scoring.score_records import all_terms
 
 FEWEST_WORDS = 100
 """A slice of fewer words has an error rate that a single call can turn around."""

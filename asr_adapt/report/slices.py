@@ -1,7 +1,7 @@
 """Break word error rates down by tag, by speaker and by noise.
 
-Pure sums of the counts of `asr_adapt.score`; only utterances that all arms have are in them.
-Noise comes from the tags ``cnr_db`` or ``snr_db``, else it is estimated from the audio.
+Pure sums of the counts of `asr_adapt.scoring.score`; only utterances that all arms have are in
+them. Noise comes from the tags ``cnr_db`` or ``snr_db``, else it is estimated from the audio.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from asr_adapt.audio import estimate_snr_db, load_utterance
 from asr_adapt.errors import AudioError
 from asr_adapt.records import ErrorCounts, Utterance
-from asr_adapt.score import RunScores
+from asr_adapt.scoring.score import RunScores
 
 NOISE_TAGS = {
     "cnr_db": "carrier-to-noise ratio, dB",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from asr_adapt.alignment import AlignedWord
+from asr_adapt.scoring.alignment import AlignedWord
 
 
 @dataclass(frozen=True, slots=True)

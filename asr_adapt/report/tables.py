@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from asr_adapt.report.results import SetReport
-from asr_adapt.score import ArmScore, TermCounts, UtteranceScore, confusions
+from asr_adapt.scoring.score import ArmScore, TermCounts, UtteranceScore, confusions
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from asr_adapt.report.arms import partner, split_arm
 from asr_adapt.report.results import Report, SetReport, effort
-from asr_adapt.score import ArmScore, Comparison
+from asr_adapt.scoring.score import ArmScore, Comparison
 
 NONE = "\u2013"
 """Shown where there is no number: an en dash."""

@@ -14,7 +14,7 @@ from itertools import count
 from asr_adapt.records import Utterance
 from asr_adapt.report.results import SetReport
 from asr_adapt.report.tables import compared
-from asr_adapt.score import UtteranceScore
+from asr_adapt.scoring.score import UtteranceScore
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 from asr_adapt.records import Utterance
 from asr_adapt.report.results import SetReport
 from asr_adapt.report.tables import compared
-from asr_adapt.score import UtteranceScore
+from asr_adapt.scoring.score import UtteranceScore
 
 COLUMNS = (
     "utterance_id arm audio start_s duration_s speaker recording reference hypothesis"

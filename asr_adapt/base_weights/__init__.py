@@ -1,0 +1,1 @@
+"""Base models: found in packages, folders or on the hub, checked, and converted once."""

@@ -1,0 +1,1 @@
+"""From texts to scores: aligned words, terms, entities, loops, and intervals; no torch here."""

@@ -1,0 +1,197 @@
+"""Which of the trained weights to keep, by decoded dev WER: the step, then the strength.
+
+Never by loss alone: published logs show WER swinging fourfold at flat loss. Never on test speech.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from asr_adapt.context.bias import prompts_for
+from asr_adapt.decode import ArmPlan, decode_arms
+from asr_adapt.errors import DataError, Stopped
+from asr_adapt.files import write_whole
+from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
+from asr_adapt.model import SpeechModel, load_lora, set_strength
+from asr_adapt.records import Utterance
+from asr_adapt.scoring.alignment import score_words
+from asr_adapt.settings import DecodeSettings
+from asr_adapt.stopping import StopRequest
+from asr_adapt.training.train_job import TrainJob
+from asr_adapt.words.text import get_normaliser
+
+PARTS = (0.8, 0.6, 0.4)
+"""Strengths below full that are tried."""
+
+
+class DevSelection(TrainerCallback):  # type: ignore[misc]
+    """Keeps a candidate of the weights at each evaluation, with its dev WER."""
+
+    def __init__(
+        self,
+        model: SpeechModel,
+        job: TrainJob,
+        general: Sequence[Utterance],
+        work: Path,
+        stop: StopRequest,
+    ) -> None:
+        self.model = model
+        self.job = job
+        self.general = general
+        self.work = work
+        self.stop = stop
+        self.dev = limited(job.dev, job.settings.dev_limit, job.seed)
+        self.log = work / "dev_wer.jsonl"
+
+    def results(self) -> list[dict[str, float]]:
+        """Return the measured candidates, ``{"step": .., "wer": ..}``, in order."""
+        return sorted(read_rows(self.log), key=lambda row: row["step"])
+
+    def best(self) -> int:
+        """Return the step with the lowest dev WER; of equal ones the earliest."""
+        return int(min(self.results(), key=lambda row: (row["wer"], row["step"]))["step"])
+
+    def strengths(self, step: int) -> list[dict[str, float]]:
+        """Measure the candidate of a step at parts of its strength, as far as that is not done.
+
+        A LoRA adapter at full strength can overshoot; at a part of it, it lies between the base and
+        what training found (WiSE-FT, Wortsman et al. 2022, https://arxiv.org/abs/2109.01903).
+
+        Returns:
+            ``{"strength": .., "wer": ..}``, strongest first; with general speech also
+            ``general_wer``, against the text of the base model.
+
+        Raises:
+            Stopped: a signal came; what was measured is kept.
+        """
+        wer = next(row["wer"] for row in self.results() if row["step"] == step)
+        # All weights have no strength, and part of DoRA's change is not on the way from the base.
+        if self.job.settings.method == "full" or self.job.settings.lora.variant == "dora":
+            return [{"strength": 1.0, "wer": wer}]
+        folder = self.work / f"candidate-{step:08d}"
+        log = folder / "strength_wer.jsonl"
+        rows = read_rows(log)
+        load_lora(self.model.network, folder)
+        for strength in (1.0, *PARTS)[len(rows) :]:
+            set_strength(self.model.network, strength)
+            if strength < 1:
+                wer = dev_wer(self.model, self.dev, self.job, folder / "dev.jsonl", self.stop)
+            rows.append({"strength": strength, "wer": wer, **self._general(folder)})
+            append_row(log, rows[-1])
+        return rows
+
+    def _general(self, folder: Path) -> dict[str, float]:
+        """Measure how far general speech has moved from the base model's text."""
+        if not self.general:
+            return {}
+        log = folder / "general.jsonl"
+        return {"general_wer": dev_wer(self.model, self.general, self.job, log, self.stop)}
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Measure the candidate that a stop interrupted."""
+        self._drop_after(state.global_step)
+        self._measure(state.global_step, args.save_steps, state.max_steps)
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Measure the step that was just saved, if it is an evaluation step."""
+        self._measure(state.global_step, args.save_steps, state.max_steps)
+        if self.stop.signal_name:  # no step further: this one may still have to be measured
+            control.should_training_stop = True
+
+    def _drop_after(self, step: int) -> None:
+        """Forget candidates of steps that a resumed run will take again."""
+        kept = [row for row in self.results() if row["step"] <= step]
+        write_whole(self.log, "".join(json.dumps(row) + "\n" for row in kept))
+
+    def _measure(self, step: int, every: float, last: int) -> None:
+        due = step > 0 and (step % int(every) == 0 or step == last)
+        known = {int(row["step"]) for row in self.results()}
+        if not due or step in known or (self.stop.signal_name and step < last):
+            return
+        folder = self.work / f"candidate-{step:08d}"
+        save_weights(self.model, folder)
+        try:
+            wer = dev_wer(self.model, self.dev, self.job, folder / "dev.jsonl", self.stop)
+        except Stopped:
+            return  # the checkpoint of this step is there; it is measured when training resumes
+        append_row(self.log, {"step": step, "wer": wer})
+
+
+def limited(utterances: Sequence[Utterance], limit: int, seed: int) -> list[Utterance]:
+    """Return at most ``limit`` utterances, drawn by seed, in their order."""
+    if len(utterances) <= limit:
+        return list(utterances)
+    chosen = np.random.default_rng([seed, 3]).choice(len(utterances), limit, replace=False)
+    return [utterances[i] for i in sorted(chosen)]
+
+
+def dev_wer(
+    model: SpeechModel, dev: Sequence[Utterance], job: TrainJob, log_path: Path, stop: StopRequest
+) -> float:
+    """Decode dev without prompts, and with them where there is context; return the mean WER."""
+    arms = [ArmPlan("lora")]
+    if any(u.context for u in dev):
+        arms.append(ArmPlan("lora+bias", prompts_for(dev, model.tokenize, None, job.prompts)))
+    log_path.unlink(missing_ok=True)
+    training = model.network.training
+    model.network.eval()
+    try:
+        decode_arms(model, dev, arms, DecodeSettings(), HypothesisLog(log_path), stop)
+    finally:
+        model.network.train(training)
+    normalise = get_normaliser(job.normaliser).function
+    references = {u.utterance_id: normalise(u.reference or "") for u in dev}
+    counts = [
+        score_words(references[row.utterance_id], normalise(row.text))
+        for row in read_hypotheses(log_path)
+        if row.error is None
+    ]
+    errors = sum(c.errors for c in counts)
+    words = sum(c.reference_length for c in counts)
+    if not words:
+        raise DataError("dev references hold no word: the best step cannot be chosen with them")
+    return errors / words
+
+
+def save_weights(model: SpeechModel, folder: Path) -> None:
+    """Write the trained weights as safetensors: the adapter, or the whole model."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    network: Any = model.network
+    network.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)  # peft's template, which nobody filled in
+
+
+def best_strength(measured: Sequence[Mapping[str, float]]) -> float:
+    """Return the strength at which domain and general WER add up to the least.
+
+    So one point of general speech is worth as much as one point of the domain. Of equal strengths
+    the weakest: it forgets least. Without general speech the domain decides alone.
+    """
+    return min(
+        measured, key=lambda row: (row["wer"] + row.get("general_wer", 0.0), row["strength"])
+    )["strength"]
+
+
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """Read a log of measurements; none if there is no such file."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def append_row(path: Path, row: dict[str, float]) -> None:
+    """Append one measurement to a log."""
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")

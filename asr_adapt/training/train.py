@@ -1,0 +1,468 @@
+"""Training: utterances and a base model to an adapter folder.
+
+transformers' Trainer runs the loop. What is ours: the trimmed window, batches planned ahead,
+checkpoints that cannot be torn, and the choice of the step by decoded dev WER. Test data never
+comes here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from asr_adapt.adapter import AdapterCard, weight_file, write_card
+from asr_adapt.environment import package_versions
+from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
+from asr_adapt.files import file_sha256, write_whole
+from asr_adapt.model import SpeechModel, autocast, encode, with_new_lora
+from asr_adapt.records import Utterance
+from asr_adapt.splits import fingerprint
+from asr_adapt.stopping import StopRequest
+from asr_adapt.training import checkpoints
+from asr_adapt.training.dataset import (
+    IGNORED_LABEL,
+    BatchPlan,
+    TrainingBatches,
+    check_references,
+    label_minutes,
+    phrases_said,
+    plan_batches,
+)
+from asr_adapt.training.selection import DevSelection, best_strength, read_rows
+from asr_adapt.training.teacher import teach
+from asr_adapt.training.train_job import TrainJob
+from asr_adapt.window import Window
+
+LOG_EVERY_STEPS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TrainStatus:
+    """Where a training run stands.
+
+    Attributes:
+        step: optimizer steps done.
+        steps: optimizer steps of the whole run.
+        loss: mean loss of the last logged steps; None before the first.
+        dev_wer: dev word error rate of the newest candidate, a fraction; None before the first.
+        audio_per_s: seconds of audio trained on in a second; None before the first step.
+    """
+
+    step: int
+    steps: int
+    loss: float | None
+    dev_wer: float | None
+    audio_per_s: float | None
+
+
+Observer = Callable[[TrainStatus], None]
+ProgressFor = Callable[[str], Callable[[int, int], None]]
+"""Starts a progress line with a title and returns what is called with (done, total)."""
+
+
+def finetune(
+    base: SpeechModel,
+    job: TrainJob,
+    out_dir: Path,
+    *,
+    resume: bool,
+    stop: StopRequest,
+    observer: Observer | None = None,
+    notice: Callable[[str], None] | None = None,
+    progress_for: ProgressFor | None = None,
+) -> AdapterCard:
+    """Train on ``job`` and write the adapter into ``out_dir``.
+
+    Args:
+        base: the untuned model; changed in place.
+        job: data and settings.
+        out_dir: gets the adapter; checkpoints lie in ``training/`` until it is done.
+        resume: go on from the newest whole checkpoint.
+        stop: a signal ends training after the current step, with a checkpoint.
+        observer: told after each logged step.
+        notice: told in words what happens once, such as a skipped checkpoint.
+        progress_for: starts a progress line for the base model's pass over general speech.
+
+    Raises:
+        DataError: references that are missing or too long, no dev data, no whole checkpoint.
+        UsageError: ``out_dir`` holds another run.
+        Stopped: a signal came; ``resume`` goes on.
+    """
+    if not job.dev:
+        raise DataError("no dev utterances: the best step cannot be chosen without them")
+    check_references([*job.train, *job.dev], base)
+    work = out_dir / "training"
+    notice = notice or (lambda _: None)
+    checkpoint = prepare_work(work, job, base, resume, notice)
+    general = teach(
+        base,
+        job.general,
+        job.settings.replay,
+        job.seed,
+        stop=stop,
+        notice=notice,
+        progress=progress_for("listening to general speech")
+        if job.general and progress_for
+        else None,
+    )
+    rows = [*job.train, *general.replay]
+    plans = plan_batches(
+        [u.duration_s for u in rows], job.settings.batch_size, job.settings.epochs, job.seed
+    )
+    model = trainable(base, job)
+    selection = DevSelection(model, job, general.dev, work, stop)
+    watch = Watch([sum(rows[i].duration_s for i in p.indices) for p in plans], observer)
+    watch.selection = selection
+    batches = training_batches(model, job, rows, plans)
+    trainer = build_trainer(model, job, work, batches, [selection, watch, StopAtStep(stop)])
+    started = time.monotonic()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if stop.signal_name:
+        add_seconds(work, time.monotonic() - started)
+    stop.check()
+    best = selection.best()
+    strengths = selection.strengths(best)
+    add_seconds(work, time.monotonic() - started)
+    card = make_card(model, job, work, trainer.state, best, strengths)
+    publish(work / f"candidate-{best:08d}", out_dir, card)
+    shutil.rmtree(work)
+    return card
+
+
+def prepare_work(
+    work: Path, job: TrainJob, base: SpeechModel, resume: bool, notice: Callable[[str], None]
+) -> Path | None:
+    """Open or create the work folder; return the checkpoint to go on from, if any."""
+    identity = job_identity(job, base)
+    path = work / "job.json"
+    if not resume:
+        if path.exists():
+            raise UsageError(
+                f"{work.parent}: holds an unfinished run; use --resume or another --out"
+            )
+        begin_work(path, identity)
+        return None
+    if not path.exists():  # stopped before anything was written, perhaps
+        notice(f"{work.parent}: no unfinished run there; starts at step 0")
+        begin_work(path, identity)
+        return None
+    if json.loads(path.read_text()) != identity:
+        raise UsageError(
+            f"{work.parent}: the unfinished run there has other data or settings; "
+            "resume with the same ones, or use another --out"
+        )
+    checkpoint, skipped = checkpoints.newest_whole(work / "checkpoints")
+    for line in skipped:
+        notice(line)
+    notice(f"resuming from {checkpoint.name}" if checkpoint else "no checkpoint yet: from step 0")
+    return checkpoint
+
+
+def begin_work(path: Path, identity: dict[str, Any]) -> None:
+    """Create the work folder and note what it is for."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(identity))
+
+
+def job_identity(job: TrainJob, base: SpeechModel) -> dict[str, Any]:
+    """Return what must be the same for a run to be resumed, as JSON."""
+    identity = {
+        "settings": asdict(job.settings),
+        "prompts": asdict(job.prompts),
+        "normaliser": job.normaliser,
+        "seed": job.seed,
+        "base_sha256": base.sha256,
+        "train": data_digest(job.train),
+        "dev": data_digest(job.dev),
+        "general": data_digest(job.general),
+    }
+    return dict(json.loads(json.dumps(identity)))
+
+
+def data_digest(utterances: Sequence[Utterance]) -> str:
+    """Return a checksum of what training sees of the utterances, wherever their files lie."""
+    rows = [replace(u, audio_path=Path(u.audio_path.name)).to_json() for u in utterances]
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
+
+
+def trainable(base: SpeechModel, job: TrainJob) -> SpeechModel:
+    """Return the model with the weights that the method trains set free."""
+    window = Window(job.settings.window_slack_frames)
+    if job.settings.method == "lora":
+        return replace(with_new_lora(base, job.settings.lora, job.seed), window=window)
+    base.network.requires_grad_(True)
+    base.whisper.model.encoder.embed_positions.requires_grad_(False)
+    return replace(base, window=window)
+
+
+def training_loss(model: SpeechModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Return the mean cross-entropy of a batch's text tokens.
+
+    Logits are computed where there is a label only: most tokens are prompt, and the vocabulary is
+    most of the decoder's work.
+    """
+    whisper = model.whisper
+    states = whisper.model.decoder(
+        input_ids=batch["decoder_input_ids"],
+        encoder_hidden_states=encode(whisper, batch["input_features"]),
+        use_cache=False,
+    ).last_hidden_state
+    labelled = batch["labels"] != IGNORED_LABEL
+    logits = whisper.proj_out(states[labelled])
+    return nn.functional.cross_entropy(logits.float(), batch["labels"][labelled])
+
+
+class AdaptTrainer(Trainer):  # type: ignore[misc]
+    """transformers' Trainer with our loss, and checkpoints that are sealed before they count."""
+
+    def __init__(self, speech_model: SpeechModel, checkpoint_root: Path, **trainer: Any) -> None:
+        super().__init__(model=speech_model.network, **trainer)
+        self.speech_model = speech_model
+        self.checkpoint_root = checkpoint_root
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Compute the loss on the trimmed window."""
+        with autocast(self.args.device):  # accelerate's wraps forward, which we do not call
+            return training_loss(self.speech_model, inputs)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        if self.args.should_save:
+            step = self.state.global_step
+            staged = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
+            checkpoints.seal(staged, self.checkpoint_root, step)
+
+
+def build_trainer(
+    model: SpeechModel,
+    job: TrainJob,
+    work: Path,
+    batches: TrainingBatches,
+    callbacks: Sequence[TrainerCallback],
+) -> AdaptTrainer:
+    """Set the Trainer up: one planned batch a step, in order."""
+    root = work / "checkpoints"
+    staging = work / "staging"
+    shutil.rmtree(staging, ignore_errors=True)
+    for folder in (root, staging):
+        folder.mkdir(parents=True, exist_ok=True)
+    trainer = AdaptTrainer(
+        speech_model=model,
+        checkpoint_root=root,
+        args=training_arguments(model, job, staging, work, len(batches)),
+        train_dataset=batches,
+        data_collator=only_item,
+        callbacks=list(callbacks),
+    )
+    trainer.remove_callback(PrinterCallback)
+    if trainer.args.world_size > 1:
+        # Our loss calls parts of the network, which would not sum gradients over processes.
+        raise EnvironmentProblem("training runs in one process; start it without torchrun")
+    return trainer
+
+
+def training_batches(
+    model: SpeechModel, job: TrainJob, rows: Sequence[Utterance], plans: Sequence[BatchPlan]
+) -> TrainingBatches:
+    """Return the batches of the whole run."""
+    return TrainingBatches(
+        model,
+        rows,
+        plans,
+        window=model.window,
+        mix=job.settings.mix,
+        prompts=job.prompts,
+        augmentation=job.settings.augment,
+        replay=job.settings.replay,
+        seed=job.seed,
+    )
+
+
+def only_item(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Collate for a data set whose items are whole batches."""
+    return items[0]
+
+
+def training_arguments(
+    model: SpeechModel, job: TrainJob, staging: Path, work: Path, steps: int
+) -> TrainingArguments:
+    """Translate our settings into transformers'."""
+    on_gpu = model.device.type == "cuda"
+    check_reporter(job.report_to)
+    return TrainingArguments(
+        output_dir=str(staging),
+        max_steps=steps,
+        per_device_train_batch_size=1,
+        train_sampling_strategy="sequential",
+        learning_rate=job.settings.rate,
+        lr_scheduler_type="linear",
+        warmup_steps=round(job.settings.warmup_share * steps),
+        weight_decay=0.0,
+        max_grad_norm=1.0,
+        seed=job.seed,
+        bf16=on_gpu,
+        use_cpu=not on_gpu,
+        dataloader_num_workers=torch.get_num_threads() if on_gpu else 0,
+        dataloader_pin_memory=on_gpu,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        save_strategy="steps",
+        save_steps=max(1, -(-steps // job.settings.evaluations)),
+        logging_steps=LOG_EVERY_STEPS,
+        disable_tqdm=True,
+        report_to=[] if job.report_to == "none" else [job.report_to],
+        run_name=work.parent.name,
+    )
+
+
+def check_reporter(name: str) -> None:
+    """Raise EnvironmentProblem if the package of a reporter is not installed."""
+    from importlib.util import find_spec
+
+    if name != "none" and find_spec(name) is None:
+        raise EnvironmentProblem(
+            f"--report-to {name}: the package {name} is not installed; pip install {name}"
+        )
+
+
+class StopAtStep(TrainerCallback):  # type: ignore[misc]
+    """Ends training after the current step, with a checkpoint, when a stop was requested."""
+
+    def __init__(self, stop: StopRequest) -> None:
+        self.stop = stop
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> TrainerControl:
+        """Ask the Trainer to save and stop."""
+        if self.stop.signal_name and state.global_step < state.max_steps:
+            control.should_save = True
+            control.should_training_stop = True
+        return control
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]
+    """Tells the observer how training goes."""
+
+    def __init__(self, audio_s: Sequence[float], observer: Observer | None) -> None:
+        self.audio_s = audio_s
+        self.observer = observer
+        self.selection: DevSelection | None = None
+        self.trained_s = 0.0
+        self.began = time.monotonic()
+        self.loss: float | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Start the clock."""
+        self.began = time.monotonic()
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Note the loss."""
+        self.loss = (logs or {}).get("loss", self.loss)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Report the step."""
+        self.trained_s += self.audio_s[state.global_step - 1]
+        if not self.observer:
+            return
+        measured = self.selection.results() if self.selection else []
+        self.observer(
+            TrainStatus(
+                step=state.global_step,
+                steps=state.max_steps,
+                loss=self.loss,
+                dev_wer=measured[-1]["wer"] if measured else None,
+                audio_per_s=self.trained_s / max(1e-6, time.monotonic() - self.began),
+            )
+        )
+
+
+def add_seconds(work: Path, seconds: float) -> None:
+    """Add up training time over interruptions."""
+    path = work / "seconds.json"
+    before = json.loads(path.read_text()) if path.exists() else 0.0
+    write_whole(path, json.dumps(before + seconds))
+
+
+def make_card(
+    model: SpeechModel,
+    job: TrainJob,
+    work: Path,
+    state: TrainerState,
+    best: int,
+    strengths: Sequence[dict[str, float]],
+) -> AdapterCard:
+    """Write down how the adapter came about."""
+    folder = work / f"candidate-{best:08d}"
+    return AdapterCard(
+        method=job.settings.method,
+        base_name=model.name,
+        base_sha256=model.sha256,
+        window_slack_frames=model.window.slack_frames,
+        prompt_template=job.prompts.template,
+        prompt_budget_tokens=job.prompts.budget_tokens,
+        normaliser=job.normaliser,
+        seed=job.seed,
+        weights_sha256=file_sha256(weight_file(folder)),
+        label_minutes=round(label_minutes(job.train), 2),
+        training_s=round(json.loads((work / "seconds.json").read_text()), 1),
+        trainable_parameters=sum(p.numel() for p in model.network.parameters() if p.requires_grad),
+        steps=state.max_steps,
+        chosen_step=best,
+        dev_wer=tuple(read_rows(work / "dev_wer.jsonl")),
+        strength=best_strength(strengths),
+        strength_wer=tuple(strengths),
+        training_curve=tuple(
+            {"step": row["step"], "loss": row["loss"]} for row in state.log_history if "loss" in row
+        ),
+        trained_on=fingerprint([*job.train, *job.dev, *job.general]).to_json(),
+        phrases=phrases_said(job.train),
+        settings=json.loads(json.dumps(asdict(job.settings))),
+        versions=package_versions(),
+        command=tuple(job.command),
+    )
+
+
+def publish(candidate: Path, out_dir: Path, card: AdapterCard) -> None:
+    """Copy the chosen weights into place; the card goes last, so a folder with one is whole.
+
+    Copied, not moved: a run that is killed here finds its candidate again.
+    """
+    for path in sorted(candidate.iterdir()):
+        if path.suffix != ".jsonl":
+            shutil.copyfile(path, out_dir / path.name)
+    write_card(out_dir, card)

@@ -1,0 +1,1 @@
+"""Adapting without transcripts: labels by agreement, clips worth labelling, spoken text."""
