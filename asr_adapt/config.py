@@ -19,7 +19,7 @@ from asr_adapt.errors import UsageError
 from asr_adapt.records import ARMS
 from asr_adapt.settings import MAX_SEED, BiasSettings, DecodeSettings, PromptSettings, TrainSettings
 
-ROLES = ("domain", "real", "general")
+ROLES = ("domain", "real", "general", "silence")
 SIZES = ("demo", "full")
 FOLDER_NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 
@@ -66,7 +66,8 @@ class TestConfig:
         name: short name, used for its folder.
         title: what it is, as the report calls it.
         manifest: relative to the data folder.
-        role: ``domain`` (first; the four arms), ``real`` or ``general`` (what is forgotten).
+        role: ``domain`` (first; the four arms), ``real``, ``general`` (what is forgotten) or
+            ``silence`` (nobody speaks: what is heard is made up).
     """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name

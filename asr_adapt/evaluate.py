@@ -47,7 +47,7 @@ class TestSet:
 
     Attributes:
         name: folder name.
-        role: ``domain``, ``real`` or ``general``.
+        role: ``domain``, ``real``, ``general`` or ``silence``.
         title: what the report calls it.
         utterances: checked utterances.
     """
@@ -165,8 +165,8 @@ def arms_for(test: TestSet, job: EvaluationJob, arms: Sequence[str]) -> list[str
 
 
 def told_list(test: TestSet, bias_list: BiasList | None) -> BiasList | None:
-    """Return the shared list for a set; general speech is not told about the domain."""
-    return None if test.role == "general" else bias_list
+    """Return the shared list for a set; general speech and silence are not told of the domain."""
+    return None if test.role in ("general", "silence") else bias_list
 
 
 def arm_plan(

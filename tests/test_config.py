@@ -150,7 +150,7 @@ def test_test_sets_need_names_of_their_own_and_known_roles(recipe: Path) -> None
     recipe.write_text(SMALLEST + second)
     assert "not unique" in refused(recipe)
     recipe.write_text(SMALLEST + 'role = "main"\n')
-    assert "'main' is unknown (known: domain, real, general)" in refused(recipe)
+    assert "'main' is unknown (known: domain, real, general, silence)" in refused(recipe)
     recipe.write_text(SMALLEST.replace('"calls"', '"../../up"'))
     assert "names a folder" in refused(recipe)
 

@@ -14,6 +14,7 @@ from asr_adapt.records import ErrorCounts
 from asr_adapt.report.curve import recommendation
 from asr_adapt.report.results import Report, SetReport
 from asr_adapt.report.signs import next_steps
+from asr_adapt.report.silence import made_up
 from asr_adapt.report.slices import Breakdown
 from asr_adapt.report.tables import (
     compared,
@@ -113,6 +114,7 @@ def _set(part: SetReport) -> dict[str, Any]:
 
 
 def _arm(part: SetReport, arm: ArmScore) -> dict[str, Any]:
+    silence = {each.arm: each.ci95 for each in made_up(part)}.get(arm.arm)
     return {
         "name": arm.arm,
         "wer": arm.wer,
@@ -133,6 +135,7 @@ def _arm(part: SetReport, arm: ArmScore) -> dict[str, Any]:
         "silence_insertions": arm.silence_insertions,
         "silence_s": silence_s(part),
         "silence_words_per_minute": silence_rate(part, arm),
+        "silence_words_per_minute_ci95": list(silence) if silence else None,
         "failed": list(arm.failed),
         "missing": list(arm.missing),
         "flagged": dict(arm.flagged),

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from asr_adapt.report.context import cells
 from asr_adapt.report.results import Report, SetReport
-from asr_adapt.report.words import NONE, interval, percent, size_words
+from asr_adapt.report.silence import made_up
+from asr_adapt.report.words import NONE, a_minute_interval, interval, percent, size_words
 from asr_adapt.scoring.score import ArmScore
 
 NUMBERS = ("WER %", "95 % interval", "sub/del/ins", "CER %", "terms %", "RTF")
@@ -27,10 +28,29 @@ phrases heard where nothing like them was said in 100 utterances, call signs and
 
 
 def render_table(report: Report) -> Group:
-    """Return the arms of the first set for the terminal, and what context did where it was told."""
+    """Return the arms of the first set, what context did where told, and words made up."""
     part = report.primary
     told = any(arm.measure("term_recall") for arm in part.scores.arms)
-    return Group(render_set(part), *([render_context(part)] if told else []))
+    silent = [each for each in report.sets[1:] if each.entry.role == "silence"]
+    context = [render_context(part)] if told else []
+    return Group(render_set(part), *context, *map(render_silence, silent))
+
+
+def render_silence(part: SetReport) -> Table:
+    """Return the words that each arm heard where nobody speaks."""
+    table = Table(
+        title=Text(f"{part.entry.title} ({size_words(part)})"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("arm", overflow="fold")
+    for name in ("words/min", "95 % interval", "words"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in made_up(part):
+        rate = f"{each.per_minute:.1f}"
+        table.add_row(Text(each.arm), rate, a_minute_interval(each.ci95), str(each.words))
+    return table
 
 
 def render_context(part: SetReport) -> Table:

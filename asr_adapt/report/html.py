@@ -25,6 +25,7 @@ from asr_adapt.report.leads import find_leads
 from asr_adapt.report.markdown import command, title, visible
 from asr_adapt.report.results import Report, SetReport, effort
 from asr_adapt.report.signs import next_steps
+from asr_adapt.report.silence import made_up
 from asr_adapt.report.slices import Breakdown
 from asr_adapt.report.tables import confused, dropped, silence_rate, term_rows
 
@@ -102,6 +103,7 @@ def _environment() -> Environment:
         dropped=dropped,
         term_rows=term_rows,
         silence_rate=silence_rate,
+        made_up=made_up,
         command=command,
         flat=_flat,
         duration=words.duration,

@@ -15,10 +15,12 @@ from asr_adapt.report.context import cells, context_columns, entity_columns
 from asr_adapt.report.context import title as measure_title
 from asr_adapt.report.results import Report, SetReport
 from asr_adapt.report.signs import next_steps
+from asr_adapt.report.silence import made_up
 from asr_adapt.report.slices import Breakdown
 from asr_adapt.report.tables import confused, term_rows
 from asr_adapt.report.words import (
     NONE,
+    a_minute_interval,
     about_set,
     advice,
     cost,
@@ -69,7 +71,8 @@ def render_markdown(report: Report) -> str:
     for part in report.sets[1:]:
         heading = f"## {escape(part.entry.title)} ({size_words(part)})"
         sentences = [f"- {each.sign} {escape(each.text)}" for each in about_set(part)]
-        lines += [heading, "", *sentences, "", *_arms(part), *_measures(part)]
+        tables = _silence(part) if part.entry.role == "silence" else _arms(part) + _measures(part)
+        lines += [heading, "", *sentences, "", *tables]
     lines += _learning(report)
     return "\n".join([*lines, *_provenance(report)]) + "\n"
 
@@ -110,6 +113,14 @@ def _arms(part: SetReport) -> list[str]:
             ]
         )
     return table(header, rows)
+
+
+def _silence(part: SetReport) -> list[str]:
+    rows = [
+        [escape(each.arm), f"{each.per_minute:.1f}", a_minute_interval(each.ci95), str(each.words)]
+        for each in made_up(part)
+    ]
+    return table(["arm", "words a minute", "95 % interval", "words"], rows)
 
 
 def _gains(part: SetReport) -> list[str]:

@@ -21,8 +21,9 @@ from asr_adapt.manifest import read_manifest
 from asr_adapt.records import Hypothesis, Utterance
 
 RUN_KIND = "asr-adapt run"
-ROLES = ("domain", "real", "general")
-"""What a set is for: the domain adapted to, real recordings of it, or speech in general."""
+ROLES = ("domain", "real", "general", "silence")
+"""What a set is for: the domain adapted to, real recordings of it, speech in general, or
+none at all."""
 
 
 @dataclass(frozen=True, slots=True)

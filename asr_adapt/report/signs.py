@@ -9,7 +9,7 @@ from asr_adapt.records import ErrorCounts
 from asr_adapt.report.advice import Advice, Extremes, Signs, advise
 from asr_adapt.report.arms import same_weights, split_arm
 from asr_adapt.report.curve import recommendation
-from asr_adapt.report.results import Report
+from asr_adapt.report.results import Report, SetReport
 from asr_adapt.report.slices import Breakdown
 from asr_adapt.report.tables import dropped, of_arm, silence_s
 from asr_adapt.report.words import forgetting
@@ -42,7 +42,7 @@ def read_signs(report: Report, arm: ArmScore, labels: str | None = None) -> Sign
     scores = of_arm(part, arm.arm)
     terms = all_terms(arm.terms)
     names = [each.arm for each in part.rated]
-    decoded = [each for each in report.sets if arm.arm in {one.arm for one in each.scores.arms}]
+    quiet = [(each, one) for each in report.sets if (one := _as_untold(each, arm.arm))]
     return Signs(
         words=arm.words,
         on_phrases=arm.context_words,
@@ -57,12 +57,19 @@ def read_signs(report: Report, arm: ArmScore, labels: str | None = None) -> Sign
         leaks=terms.leaks,
         dropped=sum(dropped(part, arm.arm).values()),
         failed=len(arm.failed),
-        silence_words=sum(each.scores.arm(arm.arm).silence_insertions for each in decoded),
-        silence_s=sum(silence_s(each) for each in decoded),
+        silence_words=sum(one.silence_insertions for _, one in quiet),
+        silence_s=sum(silence_s(each) for each, _ in quiet),
         noise=_extremes(part.by_snr, arm.arm) if part.by_snr else None,
         forgotten=_forgotten(report),
         labels=labels,
     )
+
+
+def _as_untold(part: SetReport, arm: str) -> ArmScore | None:
+    """Return the arm on a set; told nothing where there is nothing to tell, as in silence."""
+    kind, run = split_arm(arm)
+    found = {each.arm: each for each in part.scores.arms}
+    return found.get(arm) or found.get(kind.removesuffix("+bias") + run)
 
 
 def _extremes(part: Breakdown, arm: str) -> Extremes | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from asr_adapt.report.arms import partner, split_arm
 from asr_adapt.report.results import Report, SetReport, effort
+from asr_adapt.report.silence import SilenceChange, silence_changes
 from asr_adapt.scoring.score import ArmScore, Comparison
 
 NONE = "\u2013"
@@ -126,7 +127,11 @@ def number(record: Mapping[str, Any] | None, key: str) -> float | None:
 
 def verdict(comparison: Comparison) -> str:
     """Judge a comparison: its interval excludes zero on one side, or it does not."""
-    low, high = comparison.ci95
+    return _judge(comparison.ci95)
+
+
+def _judge(bounds: tuple[float, float]) -> str:
+    low, high = bounds
     return "better" if high < 0 else "worse" if low > 0 else "unclear"
 
 
@@ -253,7 +258,9 @@ def error_mix(arm: ArmScore) -> str | None:
 
 
 def about_set(part: SetReport) -> list[Step]:
-    """Say what a further set shows: forgetting for general speech, else the steps."""
+    """Say what a further set shows: forgetting, words made up where nobody speaks, or the steps."""
+    if part.entry.role == "silence":
+        return about_silence(part)
     changes = forgetting(part)
     if part.entry.role != "general" or not changes:
         return steps(part)
@@ -282,6 +289,36 @@ def _forgetting(part: SetReport, change: Comparison) -> Step:
         f"{said}."
     )
     return Step(verdict(change), text)
+
+
+def about_silence(part: SetReport) -> list[Step]:
+    """Say what fine-tuning did to the words that are heard where nobody speaks."""
+    return [_made_up(each) for each in silence_changes(part)]
+
+
+def _made_up(change: SilenceChange) -> Step:
+    before, after = change.before, change.after
+    names = f"“{plain(before.arm)}” and “{plain(after.arm)}”"
+    length = duration(60 * before.minutes)
+    if not before.words + after.words:
+        return Step("unclear", f"In {length} without speech, {names} hear no word.")
+    said = {
+        "better": "fine-tuning makes up fewer words",
+        "worse": "fine-tuning makes up more words",
+        "unclear": "no certain difference",
+    }
+    judged = _judge(change.ci95) if change.ci95 else "unclear"
+    bounds = f", 95 % interval {a_minute_interval(change.ci95)}" if change.ci95 else ""
+    more = f"{change.difference:+.1f}".replace("-", MINUS) + bounds
+    rates = f"{before.per_minute:.1f} and {after.per_minute:.1f} words a minute"
+    text = f"In {length} without speech, {names} hear {rates} ({more}): {said[judged]}."
+    return Step(judged, text)
+
+
+def a_minute_interval(bounds: tuple[float, float] | None) -> str:
+    """Show an interval of words a minute, or of differences of them."""
+    shown = None if bounds is None else f"{bounds[0]:.1f} to {bounds[1]:.1f}"
+    return NONE if shown is None else shown.replace("-", MINUS)
 
 
 def cost(report: Report) -> str | None:

@@ -142,7 +142,7 @@ def score_run(
         for arm in arms
     ]
     spoken = [u for u in shared if not scores[arms[0], u.utterance_id].silence]
-    blocks = choose_blocks(spoken)
+    blocks = choose_blocks(spoken or shared)
     sums = _resample(spoken, arms, scores, blocks, seed)
     return RunScores(
         normaliser=normaliser.name,

@@ -1,10 +1,11 @@
 """Data of a recipe of radio calls: spoken by synthetic voices, and real voices over the same radio.
 
-Fetches Debian packages, has calls spoken and writes ``train``, ``dev``, ``test``, ``real`` and
-``general`` as ``.jsonl`` with the audio beside them, and the names that all splits have as
-``places.txt``. Speech to train on is stored clean (tag ``channel=clean``: training sends it over
-the channel anew in each epoch) or is to stay clean (``channel=none``); what is scored has gone over
-a channel once. The same size and seed give the same bytes on the same kind of processor.
+Fetches Debian packages, has calls spoken and writes ``train``, ``dev``, ``test``, ``real``,
+``general`` and ``silence`` (nobody speaks) as ``.jsonl`` with the audio beside them, and the names
+that all splits have as ``places.txt``. Speech to train on is stored clean (tag ``channel=clean``:
+training sends it over the channel anew in each epoch) or is to stay clean (``channel=none``); what
+is scored has gone over a channel once. The same size and seed give the same bytes on the same kind
+of processor.
 """
 
 from __future__ import annotations
@@ -76,12 +77,13 @@ class Size:
     real_dev: int
     real: int
     general: int
+    silence: int
     kokoro_weight: int
 
 
 SIZES = {
-    "demo": Size(500, 40, 100, 320, 20, 100, 260, kokoro_weight=1),
-    "full": Size(2400, 60, 200, 1000, 30, 150, 440, kokoro_weight=2),
+    "demo": Size(500, 40, 100, 320, 20, 100, 260, 20, kokoro_weight=1),
+    "full": Size(2400, 60, 200, 1000, 30, 150, 440, 40, kokoro_weight=2),
 }
 
 
@@ -229,6 +231,7 @@ def make_sets(
     for name, (rows, radio) in scored.items():
         progress = display.start(f"radio for {name}")
         sets[name] = send_over_radio(rows, radio, out_dir, source, progress)
+    sets["silence.jsonl"] = _silence(domain.radio, size.silence, out_dir, source, display)
     return sets
 
 
@@ -328,6 +331,16 @@ def send_over_radio(
         arrived.append(replace(row, audio_path=path, duration_s=duration_s, tags=tags))
         progress(done, len(rows))
     return arrived
+
+
+def _silence(
+    radio: Radio, count: int, out_dir: Path, source: tuple[int, int], display: ProgressDisplay
+) -> list[Utterance]:
+    # Not at the top: as in `send_over_radio`.
+    from asr_adapt.spoken_calls.silence import make_silence
+
+    progress = display.start("radio without speech")
+    return make_silence((radio.channel, radio.cnr_db), count, out_dir, source, progress)
 
 
 def tidy(out_dir: Path, wanted: Iterable[Path]) -> None:
