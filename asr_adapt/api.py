@@ -239,19 +239,10 @@ def train_on(
     """Train what `training_job` made ready; the arguments are as in `finetune`."""
     from asr_adapt.base_weights.weights import resolve_weights
     from asr_adapt.model import load_base, pick_device
-    from asr_adapt.recipe import training_line
-    from asr_adapt.training.train import finetune as train
+    from asr_adapt.training.watched import train_watched
 
-    return train(
-        load_base(resolve_weights(model), pick_device(device)),
-        job,
-        folder,
-        resume=resume,
-        stop=session.stop,
-        observer=training_line(session.display),
-        notice=session.display.say,
-        progress_for=session.display.start,
-    )
+    base = load_base(resolve_weights(model), pick_device(device))
+    return train_watched(base, job, folder, resume, session.stop, session.display)
 
 
 def training_job(

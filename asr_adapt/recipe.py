@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,8 +25,8 @@ from asr_adapt.report.results import Report
 from asr_adapt.settings import BiasSettings
 from asr_adapt.splits import check_leaks
 from asr_adapt.stopping import StopRequest
-from asr_adapt.training.train import TrainStatus, finetune
 from asr_adapt.training.train_job import TrainJob
+from asr_adapt.training.watched import has_begun, train_watched
 
 STANDARD_ERROR = 2  # its descriptor: a stream that stands in for it may have none
 
@@ -182,16 +182,8 @@ def train_adapter(
             raise UsageError(f"{adapter_dir}: holds the adapter of another run; use another --out")
         return card
     job = training_job(config, data, command)
-    return finetune(
-        load_base(weights, pick_device(config.device)),
-        job,
-        adapter_dir,
-        resume=(adapter_dir / "training" / "job.json").exists(),
-        stop=stop,
-        observer=training_line(display),
-        notice=display.say,
-        progress_for=display.start,
-    )
+    base = load_base(weights, pick_device(config.device))
+    return train_watched(base, job, adapter_dir, has_begun(adapter_dir), stop, display)
 
 
 def training_job(config: RecipeConfig, data: RecipeData, command: Sequence[str]) -> TrainJob:
@@ -206,23 +198,6 @@ def training_job(config: RecipeConfig, data: RecipeData, command: Sequence[str])
         general=data.general,
         command=command,
     )
-
-
-def training_line(display: ProgressDisplay) -> Callable[[TrainStatus], None]:
-    """Return an observer that shows loss, dev WER, speed and time left."""
-    update = display.start_titled()
-
-    def observe(status: TrainStatus) -> None:
-        parts = ["training"]
-        if status.loss is not None:
-            parts.append(f"loss {status.loss:.3f}")
-        if status.dev_wer is not None:
-            parts.append(f"dev WER {100 * status.dev_wer:.1f} %")
-        if status.audio_per_s is not None:
-            parts.append(f"{status.audio_per_s:.0f} s of audio a second")
-        update("  ".join(parts), status.step, status.steps)
-
-    return observe
 
 
 def evaluation_job(

@@ -46,8 +46,8 @@ from asr_adapt.report.curve import price, recommendation, unsure
 from asr_adapt.scoring.score import score_run
 from asr_adapt.settings import DecodeSettings, PromptSettings, TrainSettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.training import train
 from asr_adapt.training.train_job import TrainJob
+from asr_adapt.training.watched import train_watched
 from tests.conftest import ROOT
 from tests.test_flow import begin
 from tests.test_flow import said as said_so_far
@@ -318,7 +318,7 @@ def test_a_curve_that_was_stopped_goes_on_and_ends_like_an_unbroken_one(
     toy: Path, toy_curve: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[str] = []
-    whole = train.finetune
+    whole = train_watched
 
     def stopping(*arguments: object, **named: object) -> AdapterCard:
         stop.signal_name = "SIGTERM" if len(trained) == 1 else ""
@@ -326,7 +326,7 @@ def test_a_curve_that_was_stopped_goes_on_and_ends_like_an_unbroken_one(
         trained.append(Path(str(arguments[2])).name)
         return whole(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(learning_curve, "finetune", stopping)
+    monkeypatch.setattr(learning_curve, "train_watched", stopping)
     stop = StopRequest()
     with pytest.raises(Stopped):
         draw_curve(toy_curve_job(toy), tmp_path / "out", stop=stop)
@@ -346,7 +346,7 @@ def test_a_curve_that_was_stopped_goes_on_and_ends_like_an_unbroken_one(
 def test_a_finished_curve_is_not_drawn_again(
     toy: Path, toy_curve: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learning_curve, "finetune", None)
+    monkeypatch.setattr(learning_curve, "train_watched", None)
     again = draw_curve(toy_curve_job(toy), toy_curve, resume=True)
     assert again == read_curve(toy_curve / "curve.json")
 

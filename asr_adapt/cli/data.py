@@ -15,6 +15,7 @@ from asr_adapt.cli.options import (
     output_options,
     reading_options,
     seed_option,
+    share_options,
 )
 from asr_adapt.errors import DataError
 
@@ -54,12 +55,7 @@ def data_inspect(path: Path, normaliser: str, output: Output, rules: ReadingRule
 @click.option(
     "--out", type=PATH, required=True, help="Folder for train.jsonl, dev.jsonl, test.jsonl."
 )
-@click.option(
-    "--dev-share", default=0.1, show_default=True, help="Share of speech for dev, 0 to 1."
-)
-@click.option(
-    "--test-share", default=0.2, show_default=True, help="Share of speech for test, 0 to 1."
-)
+@share_options
 @reading_options
 @seed_option
 @output_options

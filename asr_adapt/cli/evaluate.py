@@ -14,6 +14,7 @@ from asr_adapt.cli.options import (
     adapter_option,
     also_option,
     batch_option,
+    beam_option,
     bias_option,
     machine_options,
     model_option,
@@ -79,7 +80,7 @@ if TYPE_CHECKING:
     "--general", type=PATH, help="General speech, to see what the adapter forgot.  [default: none]"
 )
 @click.option("--split", default="test", show_default=True, help="Rows to use if data has splits.")
-@click.option("--beam-size", default=1, show_default=True, help="Beams; 1 is greedy.")
+@beam_option
 @batch_option
 @click.option("--allow-leaks", is_flag=True, help="Go on if test speech was trained on.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from asr_adapt.cli.common import EXIT_CODES, Output, working
-from asr_adapt.cli.options import PATH, output_options, reading_options, seed_option
+from asr_adapt.cli.options import (
+    PATH,
+    output_options,
+    reading_options,
+    seed_option,
+    share_options,
+)
 
 if TYPE_CHECKING:
     from asr_adapt.own_data import ReadingRules
@@ -32,12 +38,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Base model that the recipe names: short name, id on the hub, or folder.",
 )
-@click.option(
-    "--dev-share", default=0.1, show_default=True, help="Share of speech for dev, 0 to 1."
-)
-@click.option(
-    "--test-share", default=0.2, show_default=True, help="Share of speech for test, 0 to 1."
-)
+@share_options
 @reading_options
 @seed_option
 @output_options

@@ -159,6 +159,17 @@ bias_option = click.option(
     "--bias", type=PATH, help="File with phrases that may be said, one a line.  [default: none]"
 )
 
+share_options = options(
+    click.option(
+        "--dev-share", default=0.1, show_default=True, help="Share of speech for dev, 0 to 1."
+    ),
+    click.option(
+        "--test-share", default=0.2, show_default=True, help="Share of speech for test, 0 to 1."
+    ),
+)
+
+beam_option = click.option("--beam-size", default=1, show_default=True, help="Beams; 1 is greedy.")
+
 batch_option = click.option(
     "--batch-size",
     type=click.IntRange(min=1),

@@ -10,6 +10,7 @@ from asr_adapt.cli.common import EXIT_CODES, Output, working
 from asr_adapt.cli.options import (
     PATH,
     adapter_option,
+    beam_option,
     bias_option,
     device_option,
     model_option,
@@ -45,7 +46,7 @@ from asr_adapt.cli.options import (
     show_default=True,
     help="Probability from which a sound is speech, 0 to 1; lower finds fainter voices.",
 )
-@click.option("--beam-size", default=1, show_default=True, help="Beams; 1 is greedy.")
+@beam_option
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),

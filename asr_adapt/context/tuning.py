@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from asr_adapt.context.bias_file import BiasChoice, BiasFile, Measured, Trial, TuningRecord
+from asr_adapt.scoring.terms import LEAKS_PER_UTTERANCE
 from asr_adapt.settings import (
     BIAS_MODES,
     PHRASE_ORDERS,
@@ -21,10 +22,6 @@ from asr_adapt.settings import (
 
 BOUND = 0.003
 """How much the WER of words outside the list may rise: 0.3 points, as a user would not notice."""
-
-LEAKS = 0.05
-"""How many phrases may appear per utterance where nothing like them was said: 5 in 100 calls. A
-search over dev buys WER with names that nobody said, and those are the errors that mislead."""
 
 BONUSES = (0.25, 0.5, 0.75, 1.0, 1.5)
 CANDIDATES = (20, 40)
@@ -106,8 +103,8 @@ def search(space: Space, record: TuningRecord, measure: Measure, keep: Keep) -> 
     until one changes nothing (coordinate descent, Wright 2015,
     https://doi.org/10.1007/s10107-015-0892-3). The objective is the WER; a choice whose unbiased
     WER is more than ``record.bound`` above that of telling nothing, or that leaks more than
-    `LEAKS`, is not allowed, and loses against any that is. Equal ones go to the one tried first, so
-    that nothing is paid for no gain.
+    `LEAKS_PER_UTTERANCE`, is not allowed, and loses against any that is. Equal ones go to the one
+    tried first, so that nothing is paid for no gain.
 
     Args:
         space: what is tried.
@@ -145,7 +142,7 @@ def search(space: Space, record: TuningRecord, measure: Measure, keep: Keep) -> 
 
 def within(measured: Measured, untold: Measured, bound: float) -> bool:
     """Return whether words outside the list suffer no more than the bound, and few phrases leak."""
-    if measured.leak_rate > LEAKS:
+    if measured.leak_rate > LEAKS_PER_UTTERANCE:
         return False
     if measured.unbiased_wer is None or untold.unbiased_wer is None:
         return True

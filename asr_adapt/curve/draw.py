@@ -41,15 +41,15 @@ from asr_adapt.recipe import (
     model_name,
     prepare_data,
     training_job,
-    training_line,
     with_bias_file,
 )
 from asr_adapt.records import Hypothesis
 from asr_adapt.settings import DecodeSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.dataset import label_minutes
-from asr_adapt.training.train import data_digest, finetune
+from asr_adapt.training.train import data_digest
 from asr_adapt.training.train_job import TrainJob
+from asr_adapt.training.watched import has_begun, train_watched
 
 BASE_FOLDER = "base"
 RUN_FOLDER = "scored"
@@ -181,16 +181,8 @@ def train_point(
         if known != (scoring.weights.sha256, point.seed, round(label_minutes(point.train), 2)):
             raise UsageError(f"{folder}: holds another adapter; use another --out")
         return card
-    return finetune(
-        load_base(scoring.weights, pick_device(scoring.device)),
-        point,
-        folder,
-        resume=(folder / "training" / "job.json").exists(),
-        stop=stop,
-        observer=training_line(display),
-        notice=display.say,
-        progress_for=display.start,
-    )
+    base = load_base(scoring.weights, pick_device(scoring.device))
+    return train_watched(base, point, folder, has_begun(folder), stop, display)
 
 
 def score_base(job: CurveJob, out_dir: Path, stop: StopRequest, display: ProgressDisplay) -> None:

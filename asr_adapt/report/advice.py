@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from asr_adapt.records import ErrorCounts
 from asr_adapt.scoring.score_records import NO_COUNTS
+from asr_adapt.scoring.terms import LEAKS_PER_UTTERANCE
 
 FEWEST_ERRORS = 30
 """With fewer errors a share of them is unsure by more than 9 points (standard error of a share of
@@ -31,9 +32,6 @@ MANY_OTHER_WORDS = 0.5
 
 LOOPS_SHARE = 0.02
 """One utterance in fifty: a loop that is rarer is one bad recording."""
-
-LEAKS_PER_UTTERANCE = 0.05
-"""A listed phrase made up in every twentieth utterance is something a reader notices."""
 
 SILENCE_PER_MINUTE = 1.0
 """Words heard in a minute in which nobody spoke; a radio watch has hours of them."""

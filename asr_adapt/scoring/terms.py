@@ -22,6 +22,10 @@ LEAK_SIMILARITY = 0.4
 maritime calls (whisper-base) nine tenths of phrases laid at random over a text stay below 0.36,
 and half of the misheard phrases reach 0.58."""
 
+LEAKS_PER_UTTERANCE = 0.05
+"""From here on leaks are too many: a phrase made up in every twentieth utterance is something a
+reader notices, and names that nobody said are the errors that mislead."""
+
 
 @dataclass(frozen=True, slots=True)
 class PhraseBook:

@@ -36,8 +36,8 @@ FLOORS = (
     " words.text_checks",
     # 4: training, decoding, reports
     "context.trials context.tuning decode doctor doctor_tools evaluate own_recipe report"
-    " training.selection training.teacher training.train transcription unlabelled.pick"
-    " unlabelled.pseudo unlabelled.synth unlabelled.views",
+    " training.selection training.teacher training.train training.watched transcription"
+    " unlabelled.pick unlabelled.pseudo unlabelled.synth unlabelled.views",
     # 5: the whole flow
     "api context.tune_bias curve.draw recipe",
     # 6: the command line
