@@ -17,7 +17,7 @@ from asr_adapt.files import file_sha256, write_whole
 from asr_adapt.window import Window
 
 CARD_NAME = "asr_adapt.json"
-CARD_VERSION = 1
+CARD_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class AdapterCard:
         base_name: the base model as the user named it.
         base_sha256: checksum of the base weights; other weights are refused.
         window_slack_frames: the trimmed window it was trained with; None for the full one.
+        window_least_frames: its shortest window.
         prompt_template: how phrases become a prompt.
         prompt_budget_tokens: longest prompt seen in training.
         normaliser: the normaliser that dev WER was measured with.
@@ -55,6 +56,7 @@ class AdapterCard:
     base_name: str
     base_sha256: str
     window_slack_frames: int | None
+    window_least_frames: int
     prompt_template: str
     prompt_budget_tokens: int
     normaliser: str
@@ -84,7 +86,7 @@ class AdapterCard:
     @property
     def window(self) -> Window:
         """The window the adapter decodes with."""
-        return Window(self.window_slack_frames)
+        return Window(self.window_slack_frames, self.window_least_frames)
 
 
 def weight_file(folder: Path) -> Path:

@@ -301,7 +301,10 @@ def run_record(
     """Return everything about a run that a reader of its numbers needs, as JSON."""
     window = "full (30 s)"
     if card and card.window_slack_frames is not None:
-        window += f"; with the adapter, speech and {card.window_slack_frames * 20} ms of silence"
+        window += (
+            f"; with the adapter, speech and {card.window_slack_frames * 20} ms of silence, "
+            f"at least {card.window_least_frames * 20} ms"
+        )
     return {
         "kind": "asr-adapt run",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

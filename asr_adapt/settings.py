@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from asr_adapt.errors import UsageError
-from asr_adapt.window import MAX_FRAMES
+from asr_adapt.window import MAX_FRAMES, Window
 
 MAX_PROMPT_TOKENS = 223
 """Whisper's decoder has 448 positions and gives at most 448 // 2 - 1 to the prompt
@@ -277,6 +277,7 @@ class TrainSettings:
         learning_rate: peak of AdamW; None for 5e-4 (lora) or 2e-5 (full).
         warmup_share: share of the steps in which the rate rises; after that it falls to 0.
         window_slack_frames: silence after the speech, in encoder frames of 20 ms.
+        window_least_frames: no window is shorter, in encoder frames of 20 ms.
         evaluations: how often dev WER is measured and a candidate kept.
         dev_limit: at most so many dev utterances are decoded each time.
         lora: shape of the adapter.
@@ -291,6 +292,7 @@ class TrainSettings:
     learning_rate: float | None = None
     warmup_share: float = 0.1
     window_slack_frames: int = 128
+    window_least_frames: int = 400
     evaluations: int = 5
     dev_limit: int = 80
     lora: LoraSettings = field(default_factory=LoraSettings)
@@ -311,6 +313,15 @@ class TrainSettings:
             0 <= self.window_slack_frames < MAX_FRAMES,
             f"window_slack_frames {self.window_slack_frames}: need 0 to {MAX_FRAMES - 1}",
         )
+        _require(
+            0 <= self.window_least_frames <= MAX_FRAMES,
+            f"window_least_frames {self.window_least_frames}: need 0 to {MAX_FRAMES}",
+        )
+
+    @property
+    def window(self) -> Window:
+        """The trimmed window that is trained."""
+        return Window(self.window_slack_frames, self.window_least_frames)
 
     @property
     def rate(self) -> float:

@@ -25,6 +25,7 @@ def card(tmp_path: Path) -> AdapterCard:
         base_name="toy",
         base_sha256="0" * 64,
         window_slack_frames=64,
+        window_least_frames=200,
         prompt_template="{phrases}.",
         prompt_budget_tokens=100,
         normaliser="raw",

@@ -162,6 +162,7 @@ def test_test_sets_need_names_of_their_own_and_known_roles(recipe: Path) -> None
         lambda: TrainSettings(learning_rate=float("nan")),
         lambda: TrainSettings(warmup_share=1.0),
         lambda: TrainSettings(window_slack_frames=1500),
+        lambda: TrainSettings(window_least_frames=1501),
         lambda: TrainSettings(method="half"),
         lambda: LoraSettings(rank=0),
         lambda: LoraSettings(dropout=1.0),

@@ -28,9 +28,9 @@ from asr_adapt.errors import Stopped
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.model import SpeechModel, load_base, prompted_start, with_adapter
 from asr_adapt.records import Hypothesis, Utterance
-from asr_adapt.settings import DecodeSettings, PromptSettings, TrainSettings
+from asr_adapt.settings import DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
-from tests.toys import CPU, toy_base, toy_job, toy_rows, train_toy, with_settings
+from tests.toys import CPU, TOY_FULL, toy_base, toy_job, toy_rows, train_toy, with_settings
 
 SENTENCES = (
     "Weser Traffic, this is motor vessel Anna Lotte, good morning, over.",
@@ -45,8 +45,7 @@ Sounds = list[np.ndarray]
 def trained(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> SpeechModel:
     """A toy model that writes something: trained for a few passes."""
     folder = tmp_path_factory.mktemp("trained") / "full"
-    settings = TrainSettings(method="full", epochs=8, learning_rate=3e-3, evaluations=1)
-    train_toy(toy, with_settings(toy_job(toy), settings), folder)
+    train_toy(toy, with_settings(toy_job(toy), TOY_FULL), folder)
     return with_adapter(toy_base(toy), folder)
 
 

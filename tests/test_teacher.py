@@ -14,7 +14,7 @@ from asr_adapt.errors import Stopped
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.model import SpeechModel, with_adapter
 from asr_adapt.records import Hypothesis, Utterance
-from asr_adapt.settings import DecodeSettings, ReplaySettings, TrainSettings
+from asr_adapt.settings import DecodeSettings, ReplaySettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.dataset import REPLAY
 from asr_adapt.training.selection import best_strength
@@ -22,7 +22,7 @@ from asr_adapt.training.teacher import content_key, draw, teach, usable
 from asr_adapt.training.train import finetune
 from asr_adapt.training.train_job import TrainJob
 from asr_adapt.window import FULL_WINDOW
-from tests.toys import toy_base, toy_job, toy_rows, train_toy, with_settings
+from tests.toys import TOY_FULL, toy_base, toy_job, toy_rows, train_toy, with_settings
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +34,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def trained(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All weights of a toy that writes something, as an adapter folder."""
     folder = tmp_path_factory.mktemp("trained") / "full"
-    settings = TrainSettings(method="full", epochs=8, learning_rate=3e-3, evaluations=1)
-    train_toy(toy, with_settings(toy_job(toy), settings), folder)
+    train_toy(toy, with_settings(toy_job(toy), TOY_FULL), folder)
     return folder
 
 

@@ -23,7 +23,7 @@ from asr_adapt.training import train as training
 from asr_adapt.training.dataset import plan_batches
 from asr_adapt.training.train import TrainStatus
 from asr_adapt.training.train_job import TrainJob
-from tests.toys import toy_base, toy_job, train_toy, with_settings
+from tests.toys import TOY_FULL, toy_base, toy_job, train_toy, with_settings
 
 METHODS = ("lora", "full")
 STEPS = 8  # of toy_job; it evaluates at steps 4 and 8
@@ -54,8 +54,7 @@ def stopped_at(step: int, toy: Path, job: TrainJob, out: Path) -> None:
 
 
 def test_training_lowers_the_loss(toy: Path, tmp_path: Path) -> None:
-    settings = TrainSettings(method="full", epochs=8, learning_rate=3e-3, evaluations=1)
-    card = train_toy(toy, with_settings(toy_job(toy), settings), tmp_path / "out")
+    card = train_toy(toy, with_settings(toy_job(toy), TOY_FULL), tmp_path / "out")
     losses = [row["loss"] for row in card.training_curve]
     assert losses[-1] < 0.8 * losses[0]
 

@@ -37,6 +37,13 @@ def test_longer_speech_never_gets_a_shorter_window(a_s: float, b_s: float, slack
     assert Window(slack).frames(short) <= Window(slack).frames(long)
 
 
+@given(durations, slacks, st.integers(0, MAX_FRAMES))
+def test_no_window_is_shorter_than_the_least(duration_s: float, slack: int, least: int) -> None:
+    frames = Window(slack, least).frames(duration_s)
+    assert least <= frames <= MAX_FRAMES
+    assert frames == max(Window(slack).frames(duration_s), Window(0, least).frames(0.01))
+
+
 @given(durations)
 def test_untuned_weights_always_get_thirty_seconds(duration_s: float) -> None:
     assert FULL_WINDOW.frames(duration_s) == MAX_FRAMES
@@ -53,3 +60,9 @@ def test_a_bucket_is_the_whole_seconds_that_hold_the_speech(duration_s: float) -
 def test_slack_that_no_window_has_is_refused(slack: int) -> None:
     with pytest.raises(UsageError, match=str(slack)):
         Window(slack)
+
+
+@pytest.mark.parametrize("least", [-1, MAX_FRAMES + 1])
+def test_a_least_window_beyond_whispers_own_is_refused(least: int) -> None:
+    with pytest.raises(UsageError, match=str(least)):
+        Window(64, least)

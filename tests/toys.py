@@ -22,6 +22,12 @@ from asr_adapt.training.train_job import TrainJob
 CPU = torch.device("cpu")
 
 
+TOY_FULL = TrainSettings(
+    method="full", epochs=8, learning_rate=3e-3, evaluations=1, window_least_frames=0
+)
+"""A few passes after which the toy writes something."""
+
+
 def toy_weights(toy: Path) -> ResolvedWeights:
     """Return the toy's weights, ready to load."""
     return resolve_weights(str(toy / "model"))
@@ -45,6 +51,7 @@ def toy_job(toy: Path, method: str = "lora") -> TrainJob:
         batch_size=4,
         evaluations=2,
         dev_limit=4,
+        window_least_frames=0,
         lora=LoraSettings(dropout=0.05),
     )
     return TrainJob(

@@ -82,8 +82,8 @@ class Size:
 
 
 SIZES = {
-    "demo": Size(500, 40, 100, 320, 20, 100, 260, 20, kokoro_weight=1),
-    "full": Size(2400, 60, 200, 1000, 30, 150, 440, 40, kokoro_weight=2),
+    "demo": Size(500, 40, 100, 320, 20, 200, 260, 20, kokoro_weight=1),
+    "full": Size(2400, 60, 200, 1000, 30, 300, 440, 40, kokoro_weight=2),
 }
 
 

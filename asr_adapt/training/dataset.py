@@ -189,7 +189,7 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
             return self.window.frames(longest_s)
         slack = self.window.slack_frames
         drawn = int(rng.integers(slack // 2, slack + slack // 2 + 1))
-        return Window(min(drawn, MAX_FRAMES - 1)).frames(longest_s)
+        return replace(self.window, slack_frames=min(drawn, MAX_FRAMES - 1)).frames(longest_s)
 
     def _tokens(
         self, utterance: Utterance, rng: np.random.Generator

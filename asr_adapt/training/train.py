@@ -48,7 +48,6 @@ from asr_adapt.training.dataset import (
 from asr_adapt.training.selection import DevSelection, best_strength, read_rows
 from asr_adapt.training.teacher import teach
 from asr_adapt.training.train_job import TrainJob
-from asr_adapt.window import Window
 
 LOG_EVERY_STEPS = 5
 
@@ -204,7 +203,7 @@ def data_digest(utterances: Sequence[Utterance]) -> str:
 
 def trainable(base: SpeechModel, job: TrainJob) -> SpeechModel:
     """Return the model with the weights that the method trains set free."""
-    window = Window(job.settings.window_slack_frames)
+    window = job.settings.window
     if job.settings.method == "lora":
         return replace(with_new_lora(base, job.settings.lora, job.seed), window=window)
     base.network.requires_grad_(True)
@@ -433,6 +432,7 @@ def make_card(
         base_name=model.name,
         base_sha256=model.sha256,
         window_slack_frames=model.window.slack_frames,
+        window_least_frames=model.window.least_frames,
         prompt_template=job.prompts.template,
         prompt_budget_tokens=job.prompts.budget_tokens,
         normaliser=job.normaliser,
