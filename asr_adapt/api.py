@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from asr_adapt.adapter import AdapterCard
     from asr_adapt.own_data import ReadingRules
     from asr_adapt.progress import ProgressDisplay
-    from asr_adapt.report.results import Report
+    from asr_adapt.reporting.results import Report
     from asr_adapt.stopping import StopRequest
     from asr_adapt.training.train_job import TrainJob
 
@@ -101,7 +101,7 @@ def evaluate(
         normaliser: what texts are brought to before they are compared.
         device: ``auto``, ``cpu`` or ``cuda``.
         seed: of the intervals.
-        also: further formats of the results (`asr_adapt.report.exports`).
+        also: further formats of the results (`asr_adapt.reporting.exports`).
         allow_leaks: go on if test speech was trained on; the report says so.
         resume: go on with a run that was stopped.
         session: how work is watched.
@@ -113,8 +113,8 @@ def evaluate(
         AsrAdaptError: of the kind that `asr_adapt.errors` lists; the message says what to do.
     """
     from asr_adapt.base_weights.weights import resolve_weights
-    from asr_adapt.evaluate import EvaluationJob, TestSet
-    from asr_adapt.evaluate import evaluate as decode_run
+    from asr_adapt.evaluation import EvaluationJob, TestSet
+    from asr_adapt.evaluation import evaluate as decode_run
     from asr_adapt.own_data import read_checked, select_for_test
     from asr_adapt.words.text import get_normaliser
 
@@ -372,7 +372,7 @@ def report(
         runs: run directories, or one.
         out: folder for report.html, .md, .json and errors.txt; a run's own to score it again.
         seed: of the intervals.
-        also: further formats of the results (`asr_adapt.report.exports`).
+        also: further formats of the results (`asr_adapt.reporting.exports`).
         curve: the ``curve.json`` of a learning curve; None for the one in a run, if any.
         session: how work is watched.
 
@@ -382,8 +382,8 @@ def report(
     Raises:
         AsrAdaptError: of the kind that `asr_adapt.errors` lists; the message says what to do.
     """
-    from asr_adapt.report.build import build_report
-    from asr_adapt.report.exports.write import write_exports
+    from asr_adapt.reporting.build import build_report
+    from asr_adapt.reporting.exports.write import write_exports
 
     session, folder = session or Session(), Path(out)
     paths = [runs] if isinstance(runs, str | PathLike) else list(runs)

@@ -14,14 +14,14 @@ from asr_adapt.config import RecipeConfig
 from asr_adapt.context.bias import read_bias_list, unique
 from asr_adapt.context.bias_file import read_bias_file
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
-from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate
+from asr_adapt.evaluation import EvaluationJob, TestSet, evaluate
 from asr_adapt.manifest import read_manifest
 from asr_adapt.model import load_base, pick_device
 from asr_adapt.own_data import check_sounds
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import BiasList, Utterance
-from asr_adapt.report.build import build_report
-from asr_adapt.report.results import Report
+from asr_adapt.reporting.build import build_report
+from asr_adapt.reporting.results import Report
 from asr_adapt.settings import BiasSettings
 from asr_adapt.splits import check_leaks
 from asr_adapt.stopping import StopRequest

@@ -1,7 +1,7 @@
 """How a sound looks: mel spectrograms in decibels, for the pictures beside the players.
 
-The home of librosa. Takes samples at 16 kHz, gives an array that `asr_adapt.report.plots` paints;
-reads and writes no files. Refuses a machine on which librosa cannot be loaded.
+The home of librosa. Takes samples at 16 kHz, gives an array that `asr_adapt.reporting.plots`
+paints; reads and writes no files. Refuses a machine on which librosa cannot be loaded.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from asr_adapt.audio import probe_audio
 from asr_adapt.base_weights.weights import ResolvedWeights
 from asr_adapt.decode import decode_arms
 from asr_adapt.errors import DataError, UsageError
-from asr_adapt.evaluate import EvaluationJob, TestSet, arm_plan, list_record
+from asr_adapt.evaluation import EvaluationJob, TestSet, arm_plan, list_record
 from asr_adapt.files import file_sha256, write_whole
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter

@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT))  # the tests are no installed package
 
 from asr_adapt.environment import describe_machine, package_versions, source_commit  # noqa: E402
 from asr_adapt.files import write_whole  # noqa: E402
-from asr_adapt.report.build import build_report  # noqa: E402
+from asr_adapt.reporting.build import build_report  # noqa: E402
 from tests import browser  # noqa: E402
 
 CLIPS = 100

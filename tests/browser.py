@@ -12,7 +12,7 @@ from typing import Any
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from asr_adapt.report.markdown import visible
+from asr_adapt.reporting.markdown import visible
 from tests.hostile import HOSTILE, hostile_id
 
 PROGRAMS = ("chromium", "chromedriver")

@@ -15,7 +15,7 @@ import soundfile
 
 from asr_adapt.audio import apply_long_policy, load_utterance
 from asr_adapt.errors import DataError, Stopped, UsageError
-from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate
+from asr_adapt.evaluation import EvaluationJob, TestSet, evaluate
 from asr_adapt.hypotheses import read_hypotheses
 from asr_adapt.manifest import read_manifest
 from asr_adapt.records import ARMS, BiasList, Hypothesis, Utterance
@@ -328,7 +328,7 @@ def test_a_stop_among_pieces_of_the_second_weights_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(import_module("asr_adapt.evaluate"), "join_pieces", killed)
+        patch.setattr(import_module("asr_adapt.evaluation"), "join_pieces", killed)
         with pytest.raises(KeyboardInterrupt):
             run(job, tmp_path / "run")
     path = tmp_path / "run/sets/calls/pieces.jsonl"

@@ -36,13 +36,13 @@ from asr_adapt.curve.record import (
 )
 from asr_adapt.curve.scores import fit_arm, score_points
 from asr_adapt.errors import DataError, Stopped, UsageError
-from asr_adapt.evaluate import EvaluationJob, TestSet
+from asr_adapt.evaluation import EvaluationJob, TestSet
 from asr_adapt.manifest import write_manifest
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import Hypothesis, Utterance
-from asr_adapt.report import build, plots
-from asr_adapt.report.build import build_report
-from asr_adapt.report.curve import price, recommendation, unsure
+from asr_adapt.reporting import build, plots
+from asr_adapt.reporting.build import build_report
+from asr_adapt.reporting.curve import price, recommendation, unsure
 from asr_adapt.scoring.score import score_run
 from asr_adapt.settings import DecodeSettings, PromptSettings, TrainSettings
 from asr_adapt.stopping import StopRequest

@@ -27,12 +27,12 @@ from rich.console import Console
 from asr_adapt.errors import DataError, ManifestError, UsageError
 from asr_adapt.manifest import write_manifest
 from asr_adapt.records import ARMS, Hypothesis, Utterance
-from asr_adapt.report import build, plots, words
-from asr_adapt.report.console import render_table
-from asr_adapt.report.markdown import escape
-from asr_adapt.report.results import Report
-from asr_adapt.report.runs import read_run
-from asr_adapt.report.stacking import stack_alignments
+from asr_adapt.reporting import build, plots, words
+from asr_adapt.reporting.console import render_table
+from asr_adapt.reporting.markdown import escape
+from asr_adapt.reporting.results import Report
+from asr_adapt.reporting.runs import read_run
+from asr_adapt.reporting.stacking import stack_alignments
 from asr_adapt.scoring.alignment import AlignedWord, align_words
 from asr_adapt.scoring.score import Comparison
 
@@ -699,7 +699,7 @@ def test_progress_is_told_for_every_set(built: tuple[Report, Path], tmp_path: Pa
 
 def test_reporting_never_loads_torch() -> None:
     code = (
-        "import sys; import asr_adapt.report.build, asr_adapt.report.console; "
+        "import sys; import asr_adapt.reporting.build, asr_adapt.reporting.console; "
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_adapt.records import ErrorCounts
-from asr_adapt.report.advice import FEWEST_ERRORS, Extremes, Signs, advise
+from asr_adapt.reporting.advice import FEWEST_ERRORS, Extremes, Signs, advise
 
 
 def signs(sub: int = 0, left: int = 0, added: int = 0, **more: object) -> Signs:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from asr_adapt.report.build import build_report
-from asr_adapt.report.facets import Browser, browse
-from asr_adapt.report.leads import find_leads
-from asr_adapt.report.results import Report
-from asr_adapt.report.tables import confused, term_rows
+from asr_adapt.reporting.build import build_report
+from asr_adapt.reporting.facets import Browser, browse
+from asr_adapt.reporting.leads import find_leads
+from asr_adapt.reporting.results import Report
+from asr_adapt.reporting.tables import confused, term_rows
 from tests.test_report import make_run
 
 

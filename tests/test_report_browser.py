@@ -17,9 +17,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from asr_adapt.report.build import build_report
-from asr_adapt.report.facets import Browser, browse
-from asr_adapt.report.results import Report
+from asr_adapt.reporting.build import build_report
+from asr_adapt.reporting.facets import Browser, browse
+from asr_adapt.reporting.results import Report
 from tests import browser
 from tests.hostile import HOSTILE, hostile_run
 from tests.test_report import make_run

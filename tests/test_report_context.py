@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from asr_adapt.errors import ManifestError
-from asr_adapt.report.build import build_report
-from asr_adapt.report.console import render_table
-from asr_adapt.report.context import changes, context_columns, entity_columns, sentences, verdict
-from asr_adapt.report.results import Report
+from asr_adapt.reporting.build import build_report
+from asr_adapt.reporting.console import render_table
+from asr_adapt.reporting.context import changes, context_columns, entity_columns, sentences, verdict
+from asr_adapt.reporting.results import Report
 from asr_adapt.scoring.score_records import Difference
 from tests.test_report import Page, make_run, page
 

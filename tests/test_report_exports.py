@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from asr_adapt.cli import cli
 from asr_adapt.errors import UsageError
 from asr_adapt.records import ErrorCounts, Hypothesis, Utterance
-from asr_adapt.report.exports.nist import EVENLY
-from asr_adapt.report.exports.rows import safe_names
-from asr_adapt.report.exports.write import ABOUT, FORMATS, write_exports
-from asr_adapt.report.results import Report, SetReport
-from asr_adapt.report.runs import Run, RunSet
+from asr_adapt.reporting.exports.nist import EVENLY
+from asr_adapt.reporting.exports.rows import safe_names
+from asr_adapt.reporting.exports.write import ABOUT, FORMATS, write_exports
+from asr_adapt.reporting.results import Report, SetReport
+from asr_adapt.reporting.runs import Run, RunSet
 from asr_adapt.scoring.alignment import score_words
 from asr_adapt.scoring.score import score_run
 from asr_adapt.sources.debian import fetch_debian

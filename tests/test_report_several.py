@@ -10,10 +10,10 @@ import jsonschema
 import pytest
 
 from asr_adapt.errors import DataError
-from asr_adapt.report import words
-from asr_adapt.report.arms import of_run, same_weights, split_arm, told
-from asr_adapt.report.build import build_report
-from asr_adapt.report.results import Report
+from asr_adapt.reporting import words
+from asr_adapt.reporting.arms import of_run, same_weights, split_arm, told
+from asr_adapt.reporting.build import build_report
+from asr_adapt.reporting.results import Report
 from tests.test_report import RECORD, SCHEMA, Page, edit_rows, make_run, page
 
 

@@ -18,11 +18,11 @@ from asr_adapt.audio import load_audio
 from asr_adapt.channel.microphone import SILENCE_RMS
 from asr_adapt.manifest import write_manifest
 from asr_adapt.records import Hypothesis, Utterance
-from asr_adapt.report import build, words
-from asr_adapt.report.console import render_table
-from asr_adapt.report.results import Report
-from asr_adapt.report.signs import next_steps
-from asr_adapt.report.silence import made_up, silence_changes
+from asr_adapt.reporting import build, words
+from asr_adapt.reporting.console import render_table
+from asr_adapt.reporting.results import Report
+from asr_adapt.reporting.signs import next_steps
+from asr_adapt.reporting.silence import made_up, silence_changes
 from asr_adapt.spoken_calls.silence import KINDS, background, make_silence, shut
 from asr_adapt.voice_activity import VoiceSettings, find_speech
 

@@ -17,8 +17,8 @@ from PIL import Image
 
 from asr_adapt.errors import EnvironmentProblem
 from asr_adapt.records import Utterance
-from asr_adapt.report import clips
-from asr_adapt.report.plots import WAVE_ROWS, paint_sound
+from asr_adapt.reporting import clips
+from asr_adapt.reporting.plots import WAVE_ROWS, paint_sound
 from asr_adapt.spectrogram import mel_decibels
 
 
@@ -155,7 +155,7 @@ def test_without_librosa_there_are_sounds_but_no_pictures(
 @pytest.mark.slow
 def test_librosa_is_loaded_for_the_first_picture_and_torch_never() -> None:
     code = (
-        "import sys, numpy, asr_adapt.report.build\n"
+        "import sys, numpy, asr_adapt.reporting.build\n"
         "from asr_adapt.spectrogram import mel_decibels\n"
         "assert not {'numba', 'librosa.core', 'torch'} & set(sys.modules)\n"
         "mel_decibels(numpy.zeros(16000, 'f'))\n"

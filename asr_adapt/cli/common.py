@@ -22,7 +22,7 @@ from asr_adapt.errors import AsrAdaptError, Stopped
 
 if TYPE_CHECKING:
     from asr_adapt.progress import ProgressDisplay
-    from asr_adapt.report.results import Report
+    from asr_adapt.reporting.results import Report
     from asr_adapt.stopping import StopRequest
 
 EXIT_CODES = """\b
@@ -125,7 +125,7 @@ def show(report: Report, out_dir: Path, output: Output) -> None:
         return
     from rich.console import Console
 
-    from asr_adapt.report.console import render_table
+    from asr_adapt.reporting.console import render_table
 
     Console(soft_wrap=True).print(render_table(report))
     click.echo(f"report: {page}")
@@ -133,7 +133,7 @@ def show(report: Report, out_dir: Path, output: Output) -> None:
 
 def report_record(report: Report, page: Path) -> dict[str, Any]:
     """Return the arms of every set as ``report.json`` has them, and where the report lies."""
-    from asr_adapt.report.as_json import report_to_json
+    from asr_adapt.reporting.as_json import report_to_json
 
     whole = report_to_json(report)
     sets = [{key: part[key] for key in SHOWN_OF_A_SET} for part in whole["sets"]]

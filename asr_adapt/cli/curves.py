@@ -36,7 +36,7 @@ def parse_minutes(text: str | None) -> tuple[float, ...]:
 def show_curve(curve: LearningCurve, folder: Path, output: Output) -> None:
     """Print the points of a curve, what it recommends, and what to do with it."""
     from asr_adapt.curve.record import CURVE_NAME, curve_to_json
-    from asr_adapt.report.curve import columns, recommendation, rows
+    from asr_adapt.reporting.curve import columns, recommendation, rows
 
     said = recommendation(curve)
     lines = [f"minutes of labels: word error rate on {curve.scored_on}"]

@@ -50,7 +50,7 @@ def run_command(
         from asr_adapt.config import load_recipe
         from asr_adapt.curve.draw import run_recipe_curve
         from asr_adapt.recipe import run_recipe
-        from asr_adapt.report.curve import CURVE_FOLDER
+        from asr_adapt.reporting.curve import CURVE_FOLDER
 
         config = load_recipe(recipe, overrides)
         label = Path(config.model).name

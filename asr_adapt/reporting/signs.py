@@ -1,18 +1,18 @@
 """Gather from a report what advice is read from, and what stands on its first page.
 
-Pure functions over a `Report`. The advice itself is in `asr_adapt.report.advice`.
+Pure functions over a `Report`. The advice itself is in `asr_adapt.reporting.advice`.
 """
 
 from __future__ import annotations
 
 from asr_adapt.records import ErrorCounts
-from asr_adapt.report.advice import Advice, Extremes, Signs, advise
-from asr_adapt.report.arms import same_weights, split_arm
-from asr_adapt.report.curve import recommendation
-from asr_adapt.report.results import Report, SetReport
-from asr_adapt.report.slices import Breakdown
-from asr_adapt.report.tables import dropped, of_arm, silence_s
-from asr_adapt.report.words import forgetting
+from asr_adapt.reporting.advice import Advice, Extremes, Signs, advise
+from asr_adapt.reporting.arms import same_weights, split_arm
+from asr_adapt.reporting.curve import recommendation
+from asr_adapt.reporting.results import Report, SetReport
+from asr_adapt.reporting.slices import Breakdown
+from asr_adapt.reporting.tables import dropped, of_arm, silence_s
+from asr_adapt.reporting.words import forgetting
 from asr_adapt.scoring.score import ArmScore
 from asr_adapt.scoring.score_records import all_terms
 

@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from asr_adapt.report.examples import Heard
-from asr_adapt.report.facets import Shown
-from asr_adapt.report.results import SetReport
+from asr_adapt.reporting.examples import Heard
+from asr_adapt.reporting.facets import Shown
+from asr_adapt.reporting.results import SetReport
 
 _Key = tuple[str, ...]
 

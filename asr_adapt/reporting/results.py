@@ -11,10 +11,10 @@ from typing import Any
 
 from asr_adapt.curve.record import LearningCurve
 from asr_adapt.records import ARMS
-from asr_adapt.report.arms import same_weights, split_arm
-from asr_adapt.report.examples import Example
-from asr_adapt.report.runs import Run, RunSet, run_labels
-from asr_adapt.report.slices import UNKNOWN_NOISE, Breakdown, Noise
+from asr_adapt.reporting.arms import same_weights, split_arm
+from asr_adapt.reporting.examples import Example
+from asr_adapt.reporting.runs import Run, RunSet, run_labels
+from asr_adapt.reporting.slices import UNKNOWN_NOISE, Breakdown, Noise
 from asr_adapt.scoring.score import ArmScore, Comparison, RunScores
 
 

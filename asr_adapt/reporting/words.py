@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from asr_adapt.report.arms import partner, split_arm
-from asr_adapt.report.results import Report, SetReport, effort
-from asr_adapt.report.silence import SilenceChange, silence_changes
+from asr_adapt.reporting.arms import partner, split_arm
+from asr_adapt.reporting.results import Report, SetReport, effort
+from asr_adapt.reporting.silence import SilenceChange, silence_changes
 from asr_adapt.scoring.score import ArmScore, Comparison
 
 NONE = "\u2013"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from asr_adapt.report.results import Report, SetReport
+from asr_adapt.reporting.results import Report, SetReport
 from asr_adapt.scoring.score import AlignedWord, ArmScore
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import count
 
 from asr_adapt.records import Utterance
-from asr_adapt.report.results import SetReport
-from asr_adapt.report.tables import compared
+from asr_adapt.reporting.results import SetReport
+from asr_adapt.reporting.tables import compared
 from asr_adapt.scoring.score import UtteranceScore
 
 

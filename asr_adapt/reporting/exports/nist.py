@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from asr_adapt.report.exports.rows import Row, compared_rows, safe_names
-from asr_adapt.report.results import SetReport
+from asr_adapt.reporting.exports.rows import Row, compared_rows, safe_names
+from asr_adapt.reporting.results import SetReport
 
 EVENLY = ";; word times are not known: they are spread evenly over each utterance\n"
 """Stands at the head of every CTM: nothing here decodes times of words."""

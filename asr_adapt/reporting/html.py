@@ -18,16 +18,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from asr_adapt.curve.record import Estimate, LearningCurve
-from asr_adapt.report import context, curve, plots, words
-from asr_adapt.report.examples import REASONS
-from asr_adapt.report.facets import browse
-from asr_adapt.report.leads import find_leads
-from asr_adapt.report.markdown import command, title, visible
-from asr_adapt.report.results import Report, SetReport, effort
-from asr_adapt.report.signs import next_steps
-from asr_adapt.report.silence import made_up
-from asr_adapt.report.slices import Breakdown
-from asr_adapt.report.tables import confused, dropped, silence_rate, term_rows
+from asr_adapt.reporting import context, curve, plots, words
+from asr_adapt.reporting.examples import REASONS
+from asr_adapt.reporting.facets import browse
+from asr_adapt.reporting.leads import find_leads
+from asr_adapt.reporting.markdown import command, title, visible
+from asr_adapt.reporting.results import Report, SetReport, effort
+from asr_adapt.reporting.signs import next_steps
+from asr_adapt.reporting.silence import made_up
+from asr_adapt.reporting.slices import Breakdown
+from asr_adapt.reporting.tables import confused, dropped, silence_rate, term_rows
 
 MOST_ROWS = 15
 MARKS = {"sub": "≠", "del": "−", "ins": "+"}  # noqa: RUF001  # a real minus sign is meant
@@ -70,14 +70,14 @@ def _digest(text: str) -> str:
 
 @cache
 def _asset(name: str) -> str:
-    folder = resources.files("asr_adapt.report") / "templates"
+    folder = resources.files("asr_adapt.reporting") / "templates"
     return (folder / name).read_text(encoding="utf-8")
 
 
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("asr_adapt.report", "templates"),
+        loader=PackageLoader("asr_adapt.reporting", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from asr_adapt.audio import SAMPLE_RATE_HZ, Samples, load_utterance
 from asr_adapt.errors import AudioError, EnvironmentProblem
 from asr_adapt.records import Utterance
-from asr_adapt.report.plots import WAVE_ROWS, paint_sound
+from asr_adapt.reporting.plots import WAVE_ROWS, paint_sound
 from asr_adapt.spectrogram import HOP_FRAMES, mel_decibels
 
 CLIP_FOLDER = "audio"

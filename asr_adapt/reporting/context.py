@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from asr_adapt.report.arms import told
-from asr_adapt.report.results import SetReport
-from asr_adapt.report.words import NONE, Step, interval, percent, plain, point_interval, points
+from asr_adapt.reporting.arms import told
+from asr_adapt.reporting.results import SetReport
+from asr_adapt.reporting.words import NONE, Step, interval, percent, plain, point_interval, points
 from asr_adapt.scoring.measures import CONTEXT_MEASURES, ENTITY_MEASURES
 from asr_adapt.scoring.score import ArmScore
 from asr_adapt.scoring.score_records import Difference, Measure

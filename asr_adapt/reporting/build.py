@@ -13,9 +13,9 @@ from pathlib import Path
 
 from asr_adapt.curve.record import read_curve
 from asr_adapt.errors import DataError, UsageError
-from asr_adapt.report.as_json import report_to_json
-from asr_adapt.report.curve import find_curve
-from asr_adapt.report.examples import (
+from asr_adapt.reporting.as_json import report_to_json
+from asr_adapt.reporting.curve import find_curve
+from asr_adapt.reporting.examples import (
     FURTHER_SHARE,
     PRIMARY_SHARE,
     Example,
@@ -23,13 +23,13 @@ from asr_adapt.report.examples import (
     build_examples,
     choose,
 )
-from asr_adapt.report.html import render_html
-from asr_adapt.report.joining import merge_sets
-from asr_adapt.report.listing import render_errors
-from asr_adapt.report.markdown import render_markdown
-from asr_adapt.report.results import Report, SetReport
-from asr_adapt.report.runs import Run, RunSet, read_run
-from asr_adapt.report.slices import (
+from asr_adapt.reporting.html import render_html
+from asr_adapt.reporting.joining import merge_sets
+from asr_adapt.reporting.listing import render_errors
+from asr_adapt.reporting.markdown import render_markdown
+from asr_adapt.reporting.results import Report, SetReport
+from asr_adapt.reporting.runs import Run, RunSet, read_run
+from asr_adapt.reporting.slices import (
     break_down_noise,
     break_down_tags,
     compared_counts,

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_adapt.records import Hypothesis, Utterance
-from asr_adapt.report.clips import Clip, write_clip
-from asr_adapt.report.stacking import Block, stack_alignments
+from asr_adapt.reporting.clips import Clip, write_clip
+from asr_adapt.reporting.stacking import Block, stack_alignments
 from asr_adapt.scoring.score import RunScores, UtteranceScore
 
 LINE_WIDTH = 96

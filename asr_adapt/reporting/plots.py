@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from asr_adapt.report.arms import split_arm
+from asr_adapt.reporting.arms import split_arm
 from asr_adapt.spectrogram import RANGE_DB
 
 ARM_COLOURS = {

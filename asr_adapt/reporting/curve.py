@@ -19,7 +19,7 @@ from asr_adapt.curve.record import (
     LearningCurve,
     read_curve,
 )
-from asr_adapt.report.words import NONE, duration, plain
+from asr_adapt.reporting.words import NONE, duration, plain
 
 CURVE_FOLDER = "curve"
 """Below a run directory, where ``asr-adapt run --curve`` draws its curve."""

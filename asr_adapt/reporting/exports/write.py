@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from asr_adapt.errors import UsageError
-from asr_adapt.report.exports.nist import write_ctm, write_stm
-from asr_adapt.report.exports.rows import safe_names
-from asr_adapt.report.exports.sde import write_sde
-from asr_adapt.report.exports.seglst import write_seglst
-from asr_adapt.report.exports.table import write_table
-from asr_adapt.report.results import Report, SetReport
+from asr_adapt.reporting.exports.nist import write_ctm, write_stm
+from asr_adapt.reporting.exports.rows import safe_names
+from asr_adapt.reporting.exports.sde import write_sde
+from asr_adapt.reporting.exports.seglst import write_seglst
+from asr_adapt.reporting.exports.table import write_table
+from asr_adapt.reporting.results import Report, SetReport
 
 FORMATS: dict[str, Callable[[SetReport], dict[str, str]]] = {
     "sde": write_sde,

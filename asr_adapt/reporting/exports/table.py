@@ -11,8 +11,8 @@ import io
 from typing import Any
 
 from asr_adapt.records import Utterance
-from asr_adapt.report.results import SetReport
-from asr_adapt.report.tables import compared
+from asr_adapt.reporting.results import SetReport
+from asr_adapt.reporting.tables import compared
 from asr_adapt.scoring.score import UtteranceScore
 
 COLUMNS = (

@@ -1,7 +1,7 @@
 """What to do next, in words, from the mix of errors that the best arm still makes.
 
-Pure: `Signs` in (counts only, gathered by `asr_adapt.report.signs`), sentences out. Every threshold
-has a name and a reason; too few errors give no advice on their mix.
+Pure: `Signs` in (counts only, gathered by `asr_adapt.reporting.signs`), sentences out. Every
+threshold has a name and a reason; too few errors give no advice on their mix.
 """
 
 from __future__ import annotations

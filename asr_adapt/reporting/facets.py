@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from asr_adapt.report.examples import Example
-from asr_adapt.report.results import Report, SetReport
-from asr_adapt.report.slices import MOST_VALUES, NOISE_TAGS, natural
+from asr_adapt.reporting.examples import Example
+from asr_adapt.reporting.results import Report, SetReport
+from asr_adapt.reporting.slices import MOST_VALUES, NOISE_TAGS, natural
 
 LENGTHS_S = (0, 2, 5, 10, 20)
 """Lower ends of the bins of length."""

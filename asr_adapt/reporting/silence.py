@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_adapt.report.arms import partner, split_arm
-from asr_adapt.report.results import SetReport
-from asr_adapt.report.tables import of_arm
+from asr_adapt.reporting.arms import partner, split_arm
+from asr_adapt.reporting.results import SetReport
+from asr_adapt.reporting.tables import of_arm
 from asr_adapt.scoring.bootstrap import (
     FEWEST_BLOCKS,
     add_by_block,

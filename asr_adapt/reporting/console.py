@@ -7,10 +7,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from asr_adapt.report.context import cells
-from asr_adapt.report.results import Report, SetReport
-from asr_adapt.report.silence import made_up
-from asr_adapt.report.words import NONE, a_minute_interval, interval, percent, size_words
+from asr_adapt.reporting.context import cells
+from asr_adapt.reporting.results import Report, SetReport
+from asr_adapt.reporting.silence import made_up
+from asr_adapt.reporting.words import NONE, a_minute_interval, interval, percent, size_words
 from asr_adapt.scoring.score import ArmScore
 
 NUMBERS = ("WER %", "95 % interval", "sub/del/ins", "CER %", "terms %", "RTF")
