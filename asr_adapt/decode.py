@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,12 +55,15 @@ class ArmPlan:
         boost: phrases that are boosted; None for an arm without.
         listen: makes the plan for some utterances of what a first pass heard of each, in the same
             order; None for an arm whose plan stands. The first pass is told nothing.
+        believes: whether to take a text rather than that of the first pass: (utterance id, text of
+            the first pass, text); of plans that ``listen`` makes.
     """
 
     name: str
     prompts: Mapping[str, Prompt] | None = None
     boost: BoostPlan | None = None
     listen: Callable[[Sequence[Utterance], Sequence[str]], ArmPlan] | None = None
+    believes: Callable[[str, str, str], bool] | None = None
 
     @property
     def plain(self) -> bool:
@@ -74,11 +77,19 @@ class ArmPlan:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What the decoder made of one utterance."""
+    """What the decoder made of one utterance.
+
+    Attributes:
+        text: raw.
+        avg_logprob: the model's own mean log-probability of its tokens.
+        capped: whether the token cap ended it.
+        untold: whether it is the first pass's, the second one not being believed.
+    """
 
     text: str
     avg_logprob: float | None
     capped: bool
+    untold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +167,23 @@ def decode_batch(
         share_s = (encode_s + first_s + done.seconds) / len(usable)
         rows = [
             hypothesis(u, arm.name, plan.prompt(u.utterance_id), d, share_s)
-            for u, d in zip(usable, done.decoded, strict=True)
+            for u, d in zip(usable, believed(plan, usable, plain, done), strict=True)
         ]
         log.append([*rows, *failed_rows(failed, arm.name)])
+
+
+def believed(
+    plan: ArmPlan, utterances: Sequence[Utterance], plain: DecodedPass | None, done: DecodedPass
+) -> Sequence[Decoded]:
+    """Return of each utterance what is taken: the text of the pass, or that of the first one."""
+    if not (plan.believes and plain):
+        return done.decoded
+    return [
+        told
+        if plan.believes(u.utterance_id, first.text, told.text)
+        else replace(first, untold=True)
+        for u, first, told in zip(utterances, plain.decoded, done.decoded, strict=True)
+    ]
 
 
 def decode_pass(
@@ -229,6 +254,7 @@ def hypothesis(
 ) -> Hypothesis:
     """Put together the row of one utterance and arm."""
     flags = flag_text(decoded.text, utterance.duration_s)
+    flags += ("cap",) * decoded.capped + ("untold",) * decoded.untold
     return Hypothesis(
         utterance_id=utterance.utterance_id,
         arm=arm,
@@ -237,7 +263,7 @@ def hypothesis(
         dropped_phrases=prompt.dropped_phrases,
         avg_logprob=decoded.avg_logprob,
         decode_s=round(decode_s, 4),
-        flags=(*flags, "cap") if decoded.capped else flags,
+        flags=flags,
     )
 
 

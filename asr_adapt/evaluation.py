@@ -195,6 +195,7 @@ def arm_plan(
             arm,
             prompts={uid: each.prompt for uid, each in told.items()},
             boost=phrase_boost(model, common, boosted, job.bias.boost),
+            believes=lambda uid, first, text: teller.believes(told[uid], first, text),
         )
 
     if teller.listens:

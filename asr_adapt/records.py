@@ -110,7 +110,8 @@ class Hypothesis:
         dropped_phrases: context phrases that did not fit into the prompt.
         avg_logprob: mean log-probability of the decoded tokens; None if nothing was decoded.
         decode_s: processor time share of this utterance in this arm, encoder included.
-        flags: what is suspicious: ``loop``, ``empty``, ``cap`` (token cap reached).
+        flags: what is suspicious: ``loop``, ``empty``, ``cap`` (token cap reached), ``untold`` (the
+            first pass's text: what it was told stood where nothing like it was heard).
         error: why there is no text; the utterance then counts as failed, not as empty.
     """
 

@@ -297,6 +297,28 @@ def test_an_arm_that_listens_is_told_by_what_the_plain_one_heard(
     assert texts(alone) == {key: row.text for key, row in rows.items() if key[1] == "base+bias"}
 
 
+def test_a_second_pass_that_is_not_believed_leaves_the_text_of_the_first(
+    toy: Path, trained: SpeechModel, tmp_path: Path
+) -> None:
+    utterances = toy_rows(toy, "test")
+    doubted = {u.utterance_id for u in utterances[::2]}
+
+    def listen(batch: Sequence[Utterance], heard: Sequence[str]) -> ArmPlan:
+        prompts = {u.utterance_id: told(trained, "high") for u in batch}
+        return ArmPlan("base+bias", prompts, believes=lambda uid, first, text: uid not in doubted)
+
+    arms = [ArmPlan("base"), ArmPlan("base+bias", listen=listen)]
+    rows = run_arms(trained, utterances, arms, tmp_path / "both.jsonl")
+    always = [ArmPlan("base+bias", {u.utterance_id: told(trained, "high") for u in utterances})]
+    believed = run_arms(trained, utterances, always, tmp_path / "always.jsonl")
+    for u in utterances:
+        key = (u.utterance_id, "base+bias")
+        kept = u.utterance_id in doubted
+        assert ("untold" in rows[key].flags) == kept
+        source = rows[u.utterance_id, "base"] if kept else believed[key]
+        assert (rows[key].text, rows[key].avg_logprob) == (source.text, source.avg_logprob)
+
+
 def test_a_sound_that_cannot_be_used_fails_alone(
     toy: Path, trained: SpeechModel, tmp_path: Path
 ) -> None:

@@ -75,3 +75,19 @@ def test_examples_follow_what_was_heard() -> None:
     second = shows.tell(ROWS[1], "gusts of tin knots").prompt.text
     assert first.index("Berth") > first.index("Gusts")
     assert second.index("Gusts") > second.index("Berth")
+
+
+def test_a_text_filled_with_what_was_told_is_not_believed() -> None:
+    listening = teller(BiasSettings("retrieve", candidates=4), SHIPS)
+    heard = "nobel lilly we lost twenty minutes in fog"
+    told = listening.tell(ROWS[1], heard)
+    assert listening.believes(told, heard, heard)
+    assert listening.believes(told, heard, "Noble Lily, we lost twenty minutes in fog.")
+    assert not listening.believes(told, heard, "Noble Lily, Noble Lily, Noble Lily, Noble Lily")
+    assert not listening.believes(told, heard, "Noble Lily, we lost Noble Grace in fog.")
+
+
+@pytest.mark.parametrize("mode", sorted({*BIAS_MODES} - {"retrieve"}))
+def test_without_a_first_pass_everything_is_believed(mode: str) -> None:
+    telling = teller(BiasSettings(mode), SHIPS)
+    assert telling.believes(telling.tell(ROWS[1]), "", "Noble Lily, Noble Lily, Noble Lily")

@@ -1,7 +1,8 @@
 """What each utterance is told: its phrases, chosen where they are many, and the prompt of them.
 
-Floor 2. Every arm with ``+bias`` and every trial of tuning gets its prompts and its boosted phrases
-here. Retrieval hears only what a first pass without any bias made of the utterance.
+Floor 3. Every arm with ``+bias`` and every trial of tuning gets its prompts and its boosted phrases
+here. Retrieval hears only what a first pass without any bias made of the utterance, and that text
+stands where the second pass has filled up with what it was told.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from asr_adapt.context.bias import NO_PROMPT, Prompt, Tokenize, unique
 from asr_adapt.context.retrieval import PhraseIndex, build_index, retrieve
 from asr_adapt.context.strategies import Known, get_strategy
 from asr_adapt.records import Utterance
+from asr_adapt.scoring.alignment import align_words
+from asr_adapt.scoring.terms import leaked_phrases, make_book, normalise_phrases
 from asr_adapt.settings import BiasSettings, PromptSettings
 
 
@@ -83,6 +86,24 @@ class Teller:
         dropped = set(() if boosted else prompt.dropped_phrases)
         phrases = tuple(phrase for phrase in chosen.phrases if phrase not in dropped)
         return Told(prompt, boosted, phrases)
+
+    def believes(self, told: Told, heard: str, text: str) -> bool:
+        """Return whether a text rests on the sound, as far as a first pass can tell.
+
+        Where retrieval chose what was told, every phrase of it resembles something heard. One that
+        stands where nothing like it was heard (`leaked_phrases`, the first pass being what was
+        said) was read from the list, and often a whole loop of them.
+
+        Args:
+            told: what was told.
+            heard: what a first pass made of the utterance.
+            text: what the second pass made of it.
+        """
+        if not self.index:
+            return True
+        book = make_book(normalise_phrases(told.phrases, self.normalise))
+        columns = align_words(self.normalise(heard), self.normalise(text))
+        return not leaked_phrases(columns, book)
 
     def _prompt(self, known: Known) -> Prompt:
         # Many utterances know the same; only examples depend on what was heard.

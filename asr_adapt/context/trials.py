@@ -139,7 +139,13 @@ class DevTrials:
         decoded = self._decode(told, choice, progress)
         # The first pass is run once for all trials, but whoever uses the choice pays it each time.
         seconds = first.decode_s + telling_s + decoded.decode_s
-        return self._scored(DecodedDev(decoded.texts, seconds), told)
+        texts = {
+            uid: text
+            if teller.believes(told[uid], first.texts.get(uid, ""), text)
+            else first.texts[uid]
+            for uid, text in decoded.texts.items()
+        }
+        return self._scored(DecodedDev(texts, seconds), told)
 
     def _book(self, utterance: Utterance) -> PhraseBook:
         listed = (*utterance.context, *self.dev.shared)

@@ -122,7 +122,7 @@ class UtteranceScore:
         entities: call signs, numbers and positions, per kind that was said.
         alignment: reference against hypothesis, word by word.
         silence: nothing was said; the words heard are in `words.insertions` only.
-        flags: what decoding found suspicious (``loop``, ``empty``, ``cap``).
+        flags: what decoding found suspicious (``loop``, ``empty``, ``cap``, ``untold``).
         dropped_phrases: context that did not fit into the prompt.
         failed: why there is no hypothesis; None if there is one. All counts are then empty.
     """

@@ -27,11 +27,11 @@ FLOORS = (
     "adapter base_weights.ctranslate2_format base_weights.ctranslate2_whisper"
     " base_weights.weight_cache base_weights.whisper_tokenizer config context.bias"
     " context.bias_file context.distractors context.phrase_tree context.retrieval"
-    " context.strategies context.telling corrections curve.record hypotheses importers links"
+    " context.strategies corrections curve.record hypotheses importers links"
     " manifest sources splits spoken_calls training.checkpoints training.train_job voices",
     # 3: batches, models, scores
-    "base_weights.weights context.boosting curve.parts curve.power_law curve.scores inspection"
-    " labelling model own_data scoring.bootstrap scoring.entities scoring.measures scoring.score"
+    "base_weights.weights context.boosting context.telling curve.parts curve.power_law"
+    " curve.scores inspection labelling model own_data scoring.bootstrap scoring.entities scoring.measures scoring.score"
     " scoring.score_records scoring.terms training.dataset unlabelled.agreement"
     " words.text_checks",
     # 4: training, decoding, reports
