@@ -416,16 +416,16 @@ def test_clips_are_of_what_is_shown_and_no_more(built: tuple[Report, Path]) -> N
     report, out = built
     shown = [each.clip for part in report.sets for each in part.examples if each.clip]
     assert 0 < len(shown) <= build.MOST_EXAMPLES
-    files = {clip.path for clip in shown} | {clip.picture.path for clip in shown if clip.picture}
+    files = {each.address for clip in shown for each in (clip, clip.picture) if each}
     assert {f"audio/{path.name}" for path in (out / "audio").iterdir()} == files
-    assert len(files) == 2 * len({clip.path for clip in shown})
-    sound = soundfile.info(out / shown[0].path)
+    assert len(files) == 2 * len({clip.address for clip in shown})
+    sound = soundfile.info(out / shown[0].address)
     assert (sound.samplerate, sound.subtype, sound.channels) == (16000, "PCM_16", 1)
     example = report.primary.examples[0]
     assert example.clip is not None
     original, clip = (
         soundfile.read(path, dtype="int16")[0].astype(int)
-        for path in (example.utterance.audio_path, out / example.clip.path)
+        for path in (example.utterance.audio_path, out / example.clip.address)
     )
     assert np.abs(clip - original).max() <= 1
 

@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import librosa
@@ -115,12 +116,13 @@ def test_pictures_hold_pixels_and_nothing_else() -> None:
 
 
 def test_pictures_stand_beside_their_sound_under_its_name(tmp_path: Path) -> None:
-    clip = clips.write_clip(write_sound(tmp_path / "x.wav", tone(500, 2)), tmp_path / "out")
-    assert clip is not None
+    folder = clips.ClipFolder(tmp_path / "out")
+    clip = folder.keep(write_sound(tmp_path / "x.wav", tone(500, 2)))
+    assert isinstance(clip, clips.Clip)
     assert clip.picture is not None
-    assert clip.picture.path == clip.path.removesuffix(".wav") + ".png"
+    assert clip.picture.address == clip.address.removesuffix(".wav") + ".png"
     assert clip.duration_s == 2
-    with Image.open(tmp_path / "out" / clip.picture.path) as picture:
+    with Image.open(tmp_path / "out" / clip.picture.address) as picture:
         assert picture.size == (clip.picture.width, clip.picture.height) == (129, WAVE_ROWS + 80)
 
 
@@ -129,7 +131,7 @@ def test_names_of_the_data_never_become_paths(tmp_path: Path) -> None:
     hostile = ("../../up", "/etc/passwd", "a\0b", "<img src=x>", "con", "é" * 300)
     for name in hostile:
         row = Utterance(name, sound.audio_path, 0, 1, name, speaker=name, recording_id=name)
-        assert clips.write_clip(row, tmp_path / "out") is not None
+        assert isinstance(clips.ClipFolder(tmp_path / "out").keep(row), clips.Clip)
     names = sorted(path.name for path in (tmp_path / "out").rglob("*.*"))
     assert len(names) == 2
     assert all(set(name.split(".")[0]) <= set("0123456789abcdef") for name in names)
@@ -146,10 +148,31 @@ def test_without_librosa_there_are_sounds_but_no_pictures(
     monkeypatch.setattr(librosa, "stft", fail)
     with pytest.raises(EnvironmentProblem, match="NUMBA_CACHE_DIR"):
         mel_decibels(tone(500))
-    clip = clips.write_clip(write_sound(tmp_path / "x.wav", tone(500)), tmp_path / "out")
-    assert clip is not None
+    clip = clips.ClipFolder(tmp_path / "out").keep(write_sound(tmp_path / "x.wav", tone(500)))
+    assert isinstance(clip, clips.Clip)
     assert clip.picture is None
     assert [path.suffix for path in (tmp_path / "out" / "audio").iterdir()] == [".wav"]
+
+
+def test_a_page_takes_sounds_until_one_does_not_fit(tmp_path: Path) -> None:
+    folder = clips.ClipFolder(tmp_path / "out")
+    rows = [write_sound(tmp_path / f"{i}.wav", tone(300 + 50 * i, i)) for i in (1, 3, 1)]
+    beside = [folder.keep(row) for row in rows]
+    everything = clips.ClipsInPage(10**9)
+    within = [everything.keep(row) for row in rows]
+    for one, other in zip(beside, within, strict=True):
+        assert isinstance(one, clips.Clip)
+        assert isinstance(other, clips.Clip)
+        assert other.content(tmp_path) == one.content(tmp_path / "out")
+        assert replace(one, address="", picture=None) == replace(other, address="", picture=None)
+    needed = 10**9 - everything.room_bytes
+    exact = clips.ClipsInPage(needed)
+    assert [exact.keep(row) for row in rows] == within
+    assert exact.room_bytes == 0
+    first = within[0]
+    assert isinstance(first, clips.Clip)
+    small = clips.ClipsInPage(2 * first.size)
+    assert [small.keep(row) for row in rows] == [first, *[clips.NoClip.NO_ROOM] * 2]
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from asr_adapt.reporting.tables import (
     silence_s,
     term_rows,
 )
+from asr_adapt.reporting.transfer import find_transfer, transfer_to_json
 from asr_adapt.scoring.score import ArmScore, Comparison
 from asr_adapt.scoring.score_records import Difference, Measure
 
@@ -49,6 +50,7 @@ def report_to_json(report: Report) -> dict[str, Any]:
         "run": dict(report.runs[0].record),
         "further_runs": [dict(run.record) for run in report.runs[1:]],
         **_curve(report),
+        **_transfer(report),
     }
 
 
@@ -57,6 +59,11 @@ def _curve(report: Report) -> dict[str, Any]:
         return {}
     said = {"recommendation": recommendation(report.curve)}
     return {"learning_curve": {**curve_to_json(report.curve), **said}}
+
+
+def _transfer(report: Report) -> dict[str, Any]:
+    found = find_transfer(report.runs, report.sets)
+    return {"transfer": transfer_to_json(found)} if found else {}
 
 
 def _set(part: SetReport) -> dict[str, Any]:

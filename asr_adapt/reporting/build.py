@@ -7,13 +7,15 @@ one folder. Refuses runs that contradict each other or ask for different normali
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 
 from asr_adapt.curve.record import read_curve
 from asr_adapt.errors import DataError, UsageError
 from asr_adapt.reporting.as_json import report_to_json
+from asr_adapt.reporting.clips import MOST_EMBEDDED_BYTES, ClipFolder, ClipsInPage, ClipStore
 from asr_adapt.reporting.curve import find_curve
 from asr_adapt.reporting.examples import (
     FURTHER_SHARE,
@@ -41,6 +43,9 @@ MOST_EXAMPLES = 600
 """Utterances shown in all sets together, about 5 kB of page and 0.2 MB of sound each: more than
 that is slow to open on a phone. All of them stand in ``errors.txt``."""
 
+FIRST_SET_SHARE = 0.75
+"""Of the room for sounds in the page itself, where further sets need some too."""
+
 
 def build_report(
     run_dirs: Sequence[Path],
@@ -48,6 +53,7 @@ def build_report(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     curve: Path | None = None,
+    embed_audio: bool = False,
 ) -> Report:
     """Score runs and write their report.
 
@@ -58,6 +64,8 @@ def build_report(
         seed: of the resampling behind the intervals.
         progress: called with (sets done, sets in all).
         curve: the ``curve.json`` of a learning curve; else the one that lies in a run, if any.
+        embed_audio: put sounds and pictures into the page, up to `clips.MOST_EMBEDDED_BYTES`,
+            rather than into a folder beside it.
 
     Returns:
         What was written, typed.
@@ -74,13 +82,14 @@ def build_report(
     found = read_curve(curve) if curve else find_curve(run_dirs)
     out_dir.mkdir(parents=True, exist_ok=True)
     parts: list[SetReport] = []
+    stores = _clip_stores(out_dir, len(entries), embed_audio)
     for entry in entries:
         room = MOST_EXAMPLES - sum(len(part.examples) for part in parts)
         share = FURTHER_SHARE if parts else PRIMARY_SHARE
-        parts.append(_set_report(entry, normaliser, seed, share, room, out_dir))
+        parts.append(_set_report(entry, normaliser, seed, share, room, next(stores)))
         if progress:
             progress(len(parts), len(entries))
-    report = Report(runs, tuple(parts), seed, found)
+    report = Report(runs, tuple(parts), seed, found, embed_audio)
     write_report(report, out_dir)
     return report
 
@@ -94,6 +103,21 @@ def write_report(report: Report, out_dir: Path) -> None:
     _replace(out_dir / "report.html", render_html(report))
 
 
+def _clip_stores(out_dir: Path, sets: int, embed: bool) -> Iterator[ClipStore]:
+    """Yield where the clips of each set go."""
+    if not embed:
+        yield from repeat(ClipFolder(out_dir), sets)
+        return
+    first = ClipsInPage(MOST_EMBEDDED_BYTES if sets == 1 else _first_share())
+    yield first
+    left = ClipsInPage(MOST_EMBEDDED_BYTES - _first_share() + first.room_bytes)
+    yield from repeat(left, sets - 1)
+
+
+def _first_share() -> int:
+    return int(FIRST_SET_SHARE * MOST_EMBEDDED_BYTES)
+
+
 def _common_normaliser(runs: Sequence[Run]) -> str:
     names = sorted({run.normaliser for run in runs})
     if len(names) > 1:
@@ -105,7 +129,7 @@ def _common_normaliser(runs: Sequence[Run]) -> str:
 
 
 def _set_report(
-    entry: RunSet, normaliser: str, seed: int, share: Share, room: int, out_dir: Path
+    entry: RunSet, normaliser: str, seed: int, share: Share, room: int, clips: ClipStore
 ) -> SetReport:
     try:
         scores = score_run(
@@ -117,10 +141,10 @@ def _set_report(
     tags = break_down_tags(entry.utterances, counts)
     noise = measure_noise(entry.utterances)
     plain = SetReport(entry, scores, tags, break_down_noise(noise, counts), (), noise)
-    return replace(plain, examples=_examples(plain, share, room, out_dir))
+    return replace(plain, examples=_examples(plain, share, room, clips))
 
 
-def _examples(part: SetReport, share: Share, room: int, out_dir: Path) -> tuple[Example, ...]:
+def _examples(part: SetReport, share: Share, room: int, clips: ClipStore) -> tuple[Example, ...]:
     scores: RunScores = part.scores
     if not scores.arms:
         return ()
@@ -129,7 +153,7 @@ def _examples(part: SetReport, share: Share, room: int, out_dir: Path) -> tuple[
     chosen = choose(scores, first, best, share)
     kept = dict(list(chosen.items())[:room])
     entry = part.entry
-    return build_examples(entry.utterances, entry.hypotheses, scores, kept, out_dir)
+    return build_examples(entry.utterances, entry.hypotheses, scores, kept, clips)
 
 
 def _replace(path: Path, content: str) -> None:

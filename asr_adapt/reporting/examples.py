@@ -1,8 +1,8 @@
 """Order the utterances to look at and to listen to, and align all arms on them.
 
 First come those where the best arm is *worst*, where it *helped* or *hurt* most against the first
-one, and those that decoding *flagged* or failed; then all others, as far as there is room. Writes
-the clips of what is shown.
+one, and those that decoding *flagged* or failed; then all others, as far as there is room. Has
+the clips of what is shown kept.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from asr_adapt.records import Hypothesis, Utterance
-from asr_adapt.reporting.clips import Clip, write_clip
+from asr_adapt.reporting.clips import Clip, ClipStore, NoClip
 from asr_adapt.reporting.stacking import Block, stack_alignments
 from asr_adapt.scoring.score import RunScores, UtteranceScore
 
@@ -46,13 +45,17 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An utterance to look at: why, how it sounds, and what each arm made of it."""
+    """An utterance to look at: why, how it sounds, and what each arm made of it.
+
+    ``silent`` says why there is no clip, where there is none.
+    """
 
     utterance: Utterance
     reasons: tuple[str, ...]
     heard: tuple[Heard, ...]
     blocks: tuple[Block, ...]
     clip: Clip | None
+    silent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +125,9 @@ def build_examples(
     hypotheses: Sequence[Hypothesis],
     scores: RunScores,
     chosen: Mapping[str, tuple[str, ...]],
-    out_dir: Path,
+    clips: ClipStore,
 ) -> tuple[Example, ...]:
-    """Align the chosen utterances and write their clips into ``out_dir/audio``."""
+    """Align the chosen utterances and keep their clips."""
     known = {each.utterance_id: each for each in utterances}
     rows = {(each.utterance_id, each.arm): each for each in hypotheses}
     scored: dict[str, list[UtteranceScore]] = defaultdict(list)
@@ -132,7 +135,7 @@ def build_examples(
         if (each.utterance_id, each.arm) in rows:
             scored[each.utterance_id].append(each)
     return tuple(
-        _example(known[key], reasons, [_heard(rows[key, s.arm], s) for s in scored[key]], out_dir)
+        _example(known[key], reasons, [_heard(rows[key, s.arm], s) for s in scored[key]], clips)
         for key, reasons in chosen.items()
     )
 
@@ -142,8 +145,10 @@ def _heard(row: Hypothesis, score: UtteranceScore) -> Heard:
 
 
 def _example(
-    utterance: Utterance, reasons: tuple[str, ...], heard: Sequence[Heard], out_dir: Path
+    utterance: Utterance, reasons: tuple[str, ...], heard: Sequence[Heard], clips: ClipStore
 ) -> Example:
     aligned = {each.arm: each.score.alignment for each in heard if each.score.failed is None}
     blocks = tuple(stack_alignments(aligned, LINE_WIDTH)) if aligned else ()
-    return Example(utterance, reasons, tuple(heard), blocks, write_clip(utterance, out_dir))
+    kept = clips.keep(utterance)
+    clip, silent = (None, kept.value) if isinstance(kept, NoClip) else (kept, "")
+    return Example(utterance, reasons, tuple(heard), blocks, clip, silent)

@@ -1,8 +1,9 @@
 """Write a report as one HTML page that needs no network.
 
 The page carries its style, its script and its plots; only sounds and their pictures stand beside
-it. Text from the data is escaped by jinja2, invisible characters are shown as their code points,
-and a content security policy lets nothing run but the one script whose hash it names.
+it, unless they are embedded. Text from the data is escaped by jinja2, invisible characters are
+shown as their code points, and a content security policy lets nothing run but the one script whose
+hash it names.
 """
 
 from __future__ import annotations
@@ -19,15 +20,23 @@ from markupsafe import Markup
 
 from asr_adapt.curve.record import Estimate, LearningCurve
 from asr_adapt.reporting import context, curve, plots, words
+from asr_adapt.reporting.clips import Clip, Picture
 from asr_adapt.reporting.examples import REASONS
 from asr_adapt.reporting.facets import browse
 from asr_adapt.reporting.leads import find_leads
-from asr_adapt.reporting.markdown import command, title, visible
+from asr_adapt.reporting.markdown import (
+    TRANSFER_LEGEND,
+    command,
+    title,
+    transfer_cell,
+    visible,
+)
 from asr_adapt.reporting.results import Report, SetReport, effort
 from asr_adapt.reporting.signs import next_steps
 from asr_adapt.reporting.silence import made_up
 from asr_adapt.reporting.slices import Breakdown
 from asr_adapt.reporting.tables import confused, dropped, silence_rate, term_rows
+from asr_adapt.reporting.transfer import find_transfer
 
 MOST_ROWS = 15
 MARKS = {"sub": "≠", "del": "−", "ins": "+"}  # noqa: RUF001  # a real minus sign is meant
@@ -44,7 +53,7 @@ def render_html(report: Report) -> str:
         .render(
             report=report,
             title=title(report),
-            policy=_policy(style, script),
+            policy=_policy(style, script, report.embedded),
             # Both are files of this package.
             style=Markup(style),  # noqa: S704
             script=Markup(script),  # noqa: S704
@@ -53,14 +62,16 @@ def render_html(report: Report) -> str:
     )
 
 
-def _policy(style: str, script: str) -> str:
-    """Allow this style, this script, sounds and pictures from the page's folder; nothing else.
+def _policy(style: str, script: str, embedded: bool) -> str:
+    """Allow this style, this script, sounds and pictures from where they are; nothing else.
 
-    ``file:`` is what 'self' stands for where a page is opened from disk (W3C CSP Level 3, 6.7).
+    That is the page itself if they are embedded, else its folder: ``file:`` is what 'self' stands
+    for where a page is opened from disk (W3C CSP Level 3, 6.7).
     """
+    media = "data:" if embedded else "'self' file:"
     return (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-        "media-src 'self' file:; img-src 'self' file:; base-uri 'none'; form-action 'none'"
+        f"media-src {media}; img-src {media}; base-uri 'none'; form-action 'none'"
     )
 
 
@@ -93,6 +104,7 @@ def _environment() -> Environment:
         spoken=SPOKEN,
         reasons=REASONS,
         most_rows=MOST_ROWS,
+        address=_address,
         place=place,
         browse=browse,
         find_leads=find_leads,
@@ -104,6 +116,9 @@ def _environment() -> Environment:
         term_rows=term_rows,
         silence_rate=silence_rate,
         made_up=made_up,
+        find_transfer=find_transfer,
+        transfer_cell=transfer_cell,
+        transfer_legend=TRANSFER_LEGEND,
         command=command,
         flat=_flat,
         duration=words.duration,
@@ -116,6 +131,11 @@ def _finalize(value: object) -> object:
     if isinstance(value, str) and not isinstance(value, Markup):
         return "".join(visible(sign) for sign in value)
     return value
+
+
+def _address(of: Clip | Picture) -> Markup:
+    """Return where media are; megabytes of base64 that need no escaping and get none."""
+    return Markup(of.address)  # noqa: S704  # made by clips of hashes and base64
 
 
 def place(arm: str) -> int:

@@ -1,7 +1,7 @@
 """Join the sets of several runs, so that their arms are compared where the utterances are the same.
 
-Sets of one name that have utterances in common become one set; which of them all arms have, scoring
-finds out. Refuses sets that give one utterance different references or lengths.
+Sets of one name that have sounds in common become one set; which of them all arms have, scoring
+finds out. Refuses sets that give one sound different references or lengths.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ _Labelled = tuple[str, RunSet]
 def merge_sets(runs: Sequence[Run]) -> tuple[RunSet, ...]:
     """Join the sets of several runs.
 
-    Sets of one name without a common utterance stay apart. Arms of several runs are scored on the
-    phrases that any of these runs was told, so that what is asked of each is the same. An arm that
-    several runs decoded to the same texts is one arm; where texts differ, all arms that are not
-    shared carry the name of their run.
+    Sets of one name without a common utterance stay apart, and so do those that have other sound
+    files for it: the same lines over two radios are two sets. Arms of several runs are scored on
+    the phrases that any of these runs was told, so that what is asked of each is the same. An arm
+    that several runs decoded to the same texts is one arm; where texts differ, all arms that are
+    not shared carry the name of their run.
 
     Raises:
         DataError: runs disagree about what is said in an utterance or how long it is.
@@ -43,11 +44,13 @@ def merge_sets(runs: Sequence[Run]) -> tuple[RunSet, ...]:
 
 
 def _alike(group: Sequence[_Labelled], entry: RunSet) -> bool:
-    ids = {each.utterance_id for each in entry.utterances}
-    return any(
-        known.name == entry.name and ids & {each.utterance_id for each in known.utterances}
-        for _, known in group
-    )
+    sounds = _sounds(entry)
+    return any(known.name == entry.name and sounds & _sounds(known) for _, known in group)
+
+
+def _sounds(entry: RunSet) -> set[tuple[str, str]]:
+    """Return what tells sounds apart wherever they lie and whatever format they are kept in."""
+    return {(each.utterance_id, each.audio_path.stem) for each in entry.utterances}
 
 
 def _distinct(entries: Sequence[_Labelled]) -> list[RunSet]:
@@ -65,7 +68,7 @@ def _distinct(entries: Sequence[_Labelled]) -> list[RunSet]:
 
 
 def _join(group: Sequence[_Labelled]) -> RunSet:
-    first = group[0][1]
+    first = replace(group[0][1], runs=tuple(label for label, _ in group))
     if len(group) == 1:
         return first
     utterances: dict[str, Utterance] = {}

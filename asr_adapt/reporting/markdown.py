@@ -18,8 +18,10 @@ from asr_adapt.reporting.signs import next_steps
 from asr_adapt.reporting.silence import made_up
 from asr_adapt.reporting.slices import Breakdown
 from asr_adapt.reporting.tables import confused, term_rows
+from asr_adapt.reporting.transfer import Cell, Transfer, find_transfer
 from asr_adapt.reporting.words import (
     NONE,
+    SIGNS,
     a_minute_interval,
     about_set,
     advice,
@@ -35,6 +37,11 @@ from asr_adapt.reporting.words import (
 )
 
 MOST_ROWS = 10
+
+TRANSFER_LEGEND = (
+    "Word error rates in per cent; in brackets the difference to the untouched model, in points, "
+    "with the 95 % interval of the paired difference."
+)
 
 
 def escape(text: str) -> str:
@@ -73,7 +80,7 @@ def render_markdown(report: Report) -> str:
         sentences = [f"- {each.sign} {escape(each.text)}" for each in about_set(part)]
         tables = _silence(part) if part.entry.role == "silence" else _arms(part) + _measures(part)
         lines += [heading, "", *sentences, "", *tables]
-    lines += _learning(report)
+    lines += _transfer(report) + _learning(report)
     return "\n".join([*lines, *_provenance(report)]) + "\n"
 
 
@@ -184,6 +191,35 @@ def _terms(part: SetReport) -> list[str]:
         cells = (f"{each.hits} of {each.hits + each.misses}" if each else NONE for each in found)
         rows.append([escape(row.phrase), *cells])
     return table(["context phrase, found", *map(escape, arms)], rows) if rows else []
+
+
+def _transfer(report: Report) -> list[str]:
+    found = find_transfer(report.runs, report.sets)
+    if found is None:
+        return []
+    signs = ", ".join(f"{sign} {word}" for word, sign in SIGNS.items())
+    return ["## Transfer", "", f"{TRANSFER_LEGEND} {signs}.", "", *transfer_table(found)]
+
+
+def transfer_table(found: Transfer) -> list[str]:
+    """Return the transfer matrix as a markdown table."""
+    header = ["adapter", *(escape(column.name) for column in found.columns)]
+    rows = [
+        [escape(row), *(transfer_cell(found.cells.get((row, c.name))) for c in found.columns)]
+        for row in found.rows
+    ]
+    return table(header, rows)
+
+
+def transfer_cell(cell: Cell | None) -> str:
+    """Show an error rate, and how far it lies from that of the untouched model."""
+    if cell is None:
+        return NONE
+    rate = f"{100 * cell.wer:.1f}"
+    if cell.difference is None or cell.difference_ci95 is None or cell.verdict is None:
+        return rate
+    bounds = point_interval(cell.difference_ci95)
+    return f"{rate} {SIGNS[cell.verdict]} ({points(cell.difference)}; {bounds})"
 
 
 def _learning(report: Report) -> list[str]:

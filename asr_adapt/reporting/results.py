@@ -66,12 +66,21 @@ class SetReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All sets of one or more runs; the first set is the one that answers the question."""
+    """All sets of one or more runs; the first set is the one that answers the question.
+
+    Attributes:
+        runs: what was run.
+        sets: what was tested on.
+        seed: of the intervals.
+        curve: how errors fall with labels, if that was measured.
+        embedded: whether sounds and pictures are in the page itself.
+    """
 
     runs: tuple[Run, ...]
     sets: tuple[SetReport, ...]
     seed: int
     curve: LearningCurve | None = None
+    embedded: bool = False
 
     @property
     def primary(self) -> SetReport:

@@ -37,6 +37,7 @@ class RunSet:
         utterances: the manifest's rows.
         hypotheses: what every arm made of them.
         phrases: listed for all of them, besides the context of each.
+        runs: labels of the runs that it was joined from; empty before joining.
     """
 
     name: str
@@ -45,6 +46,7 @@ class RunSet:
     utterances: tuple[Utterance, ...]
     hypotheses: tuple[Hypothesis, ...]
     phrases: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
