@@ -50,6 +50,7 @@ FILES = st.builds(
     st.none() | MEASURED,
     st.lists(st.builds(Trial, CHOICES, MEASURED, st.booleans()), max_size=3).map(tuple),
     st.booleans(),
+    st.lists(st.text(st.characters(codec="utf-8")), max_size=3).map(tuple),
 )
 
 

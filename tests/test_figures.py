@@ -91,8 +91,47 @@ CONTEXT = [
         told(weights, "wrong", 0.5, 0.8, 0.4),
         told(f"{weights}+prompt", "wrong", 0.503, 0.8, 0.403),
         told(f"{weights}+both", "wrong", 0.55, 0.8, 0.45),
+        told(f"{weights}+boost", "wrong", 0.5, 0.8, 0.399),
     )
 ]
+
+
+TRIALS = """
+beam_size = 5
+command = ["asr-adapt", "run", "a recipe.toml"]
+[bias]
+mode = "both"
+[[trial]]
+[trial.choice]
+beam_size = 1
+[trial.choice.bias]
+mode = "prompt"
+[trial.measured]
+wer = 0.28
+[[trial]]
+[trial.choice]
+beam_size = 5
+[trial.choice.bias]
+mode = "both"
+[trial.measured]
+wer = 0.21
+"""
+
+CURVE = {
+    "points": [
+        {"minutes": 0, "arms": [{"name": "base", "wer": {"value": 0.6}}]},
+        {"minutes": 5, "arms": [{"name": "lora", "wer": {"value": 0.4}}]},
+        {"minutes": 10, "arms": [{"name": "lora", "wer": {"value": 0.3}}]},
+    ],
+    "fits": [
+        {
+            "arm": "lora",
+            "now": {"value": 0.31},
+            "gain": {"value": 0.05, "low": 0.02, "high": 0.08},
+        }
+    ],
+    "command": "a bench",
+}
 
 
 @pytest.fixture
@@ -105,7 +144,17 @@ def root(tmp_path: Path) -> Path:
     write(tmp_path, "scripts/results/bench_bias.json", {**bench, "command": "a bench"})
     write(tmp_path, "scripts/results/report.json", {**BENCH_REPORT, "command": "a bench"})
     context = {"rows": CONTEXT, "command": "a bench"}
-    write(recipes, "maritime/results/context/whisper-tiny.en.json", context)
+    for name in (
+        "maritime/results/context/whisper-tiny.en.json",
+        "maritime/results/context/whisper-base.json",
+        "atc/results/context/whisper-tiny.en.json",
+        "dispatch/results/context/whisper-tiny.en.json",
+    ):
+        write(recipes, name, context)
+    write(recipes, "maritime/results/tuned/whisper-tiny.en-demo.json", result())
+    trials = recipes / "maritime/results/tuned/whisper-tiny.en-demo.toml"
+    trials.write_text(TRIALS)
+    write(recipes, "maritime/results/curve/whisper-tiny.en.json", CURVE)
     return recipes
 
 
@@ -116,7 +165,8 @@ def test_good_results_hold(root: Path) -> None:
     assert "+25.0 points" in lines["m1.bias_term_recall"]
     assert "5.0 % -> 5.4 %" in lines["m3.telephone.base"]
     for name, line in lines.items():
-        expected = "shown" if name.startswith("m3.") else "holds"
+        shown = name.startswith("m3.") or name in ("c.tune_bias.test", "r.learning_curve")
+        expected = "shown" if shown else "holds"
         assert f"  {expected}  " in line, line
         assert line.endswith(("asr-adapt run 'a recipe.toml'", "a bench"))
 
@@ -147,6 +197,28 @@ def test_the_best_way_of_telling_is_one_that_leaves_other_words_alone(root: Path
     context = {"rows": harmful, "command": "a bench"}
     write(root, "maritime/results/context/whisper-tiny.en.json", context)
     assert "missing" in figures(root)[1]["c.maritime.base_best"]
+
+
+def test_tuning_has_to_beat_the_default_on_dev(root: Path) -> None:
+    assert "28.0 % -> 21.0 % with both, 5 beams" in figures(root)[1]["c.tune_bias.dev"]
+    path = root / "maritime/results/tuned/whisper-tiny.en-demo.toml"
+    path.write_text(TRIALS.replace("0.21", "0.28"))
+    assert "falls short" in figures(root)[1]["c.tune_bias.dev"]
+
+
+def test_boosting_in_vain_may_not_cost_other_words(root: Path) -> None:
+    assert "-0.1 points" in figures(root)[1]["c.atc.never_said"]
+    rows = [
+        {**row, "unbiased_wer": row["unbiased_wer"] + 0.01 * ("boost" in row["arm"])}
+        for row in CONTEXT
+    ]
+    write(root, "atc/results/context/whisper-tiny.en.json", {"rows": rows, "command": "a bench"})
+    assert "falls short" in figures(root)[1]["c.atc.never_said"]
+
+
+def test_a_learning_curve_is_shown_point_by_point(root: Path) -> None:
+    line = figures(root)[1]["r.learning_curve"]
+    assert "lora: 5 min 40.0 %, 10 min 30.0 %; twice that -5.0 points (-8.0" in line
 
 
 def test_an_interval_that_holds_zero_falls_short(root: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, Output, working
+from asr_adapt.cli.common import EXIT_CODES, Output, command_line, working
 from asr_adapt.cli.options import (
     PATH,
     adapter_option,
@@ -139,6 +139,7 @@ def tune_bias_command(
                 strategies=strategies_to_try(examples is not None),
                 beams=space_beams,
             ),
+            command=tuple(command_line()),
         )
         found = tune_bias(job, out, resume=resume, stop=stop, display=display)
     show_result(found, out, output)

@@ -114,6 +114,7 @@ class BiasFile:
         untold: what telling nothing came to, in greedy search.
         trial: every trial, in order.
         finished: whether the search came to its end.
+        command: how it was made; empty in a file written by hand.
     """
 
     bias: BiasSettings = field(default_factory=BiasSettings)
@@ -122,6 +123,7 @@ class BiasFile:
     untold: Measured | None = None
     trial: tuple[Trial, ...] = ()
     finished: bool = True
+    command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _ = self.choice  # refuses what cannot be searched with
@@ -152,6 +154,7 @@ def read_bias_file(path: Path) -> BiasFile:
 def write_bias_file(path: Path, content: BiasFile) -> None:
     """Write a ``bias.toml`` that a reader finds whole."""
     lines = [f"finished = {_value(content.finished)}", f"beam_size = {content.beam_size}"]
+    lines += [f"command = {_value(content.command)}"] if content.command else []
     lines += ["", *_table("bias", asdict(content.bias))]
     for name, record in (("tuned", content.tuned), ("untold", content.untold)):
         lines += ["", *_table(name, asdict(record))] if record else []
@@ -171,6 +174,6 @@ def _table(name: str, values: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _value(value: bool | int | float | str) -> str:
-    # JSON's strings and numbers are TOML's, but for the DEL character, which TOML wants escaped.
+def _value(value: bool | int | float | str | tuple[str, ...]) -> str:
+    # JSON's strings, lists and numbers are TOML's, but for the DEL character, which TOML wants escaped.
     return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")

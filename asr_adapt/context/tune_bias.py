@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -55,6 +55,7 @@ class TuningJob:
         bound: how much the unbiased WER may rise, a fraction.
         batch_size: utterances decoded together.
         space: what is tried.
+        command: how this was asked for.
     """
 
     weights: ResolvedWeights
@@ -71,6 +72,7 @@ class TuningJob:
     bound: float = BOUND
     batch_size: int = 8
     space: Space = field(default_factory=Space)
+    command: tuple[str, ...] = ()
 
 
 def tune_bias(
@@ -97,8 +99,12 @@ def tune_bias(
         return trials
 
     measure = Remembering(start, before, display)
-    found = search(job.space, record, measure, lambda state: write_bias_file(out, state))
-    write_bias_file(out, found)
+
+    def write(state: BiasFile) -> None:
+        write_bias_file(out, replace(state, command=job.command))
+
+    found = search(job.space, record, measure, write)
+    write(found)
     return found
 
 
