@@ -23,8 +23,8 @@ _Labelled = tuple[str, RunSet]
 def merge_sets(runs: Sequence[Run]) -> tuple[RunSet, ...]:
     """Join the sets of several runs.
 
-    Sets of one name without a common utterance stay apart, and so do those that have other sound
-    files for it: the same lines over two radios are two sets. Arms of several runs are scored on
+    Sets of one name without a common utterance stay apart, and so do those that have it in another
+    sound file or over another channel: the same lines over two radios are two sets. Arms of several runs are scored on
     the phrases that any of these runs was told, so that what is asked of each is the same. An arm
     that several runs decoded to the same texts is one arm; where texts differ, all arms that are
     not shared carry the name of their run.
@@ -48,9 +48,15 @@ def _alike(group: Sequence[_Labelled], entry: RunSet) -> bool:
     return any(known.name == entry.name and sounds & _sounds(known) for _, known in group)
 
 
-def _sounds(entry: RunSet) -> set[tuple[str, str]]:
-    """Return what tells sounds apart wherever they lie and whatever format they are kept in."""
-    return {(each.utterance_id, each.audio_path.stem) for each in entry.utterances}
+def _sounds(entry: RunSet) -> set[tuple[str | None, ...]]:
+    """Return what tells sounds apart wherever they lie and whatever format they are kept in.
+
+    Recipes name a clip after its line and its speaker, so the same name may come over two channels.
+    """
+    return {
+        (each.utterance_id, each.audio_path.stem, each.tags.get("channel"))
+        for each in entry.utterances
+    }
 
 
 def _distinct(entries: Sequence[_Labelled]) -> list[RunSet]:
