@@ -24,10 +24,10 @@ def merge_sets(runs: Sequence[Run]) -> tuple[RunSet, ...]:
     """Join the sets of several runs.
 
     Sets of one name without a common utterance stay apart, and so do those that have it in another
-    sound file or over another channel: the same lines over two radios are two sets. Arms of several runs are scored on
-    the phrases that any of these runs was told, so that what is asked of each is the same. An arm
-    that several runs decoded to the same texts is one arm; where texts differ, all arms that are
-    not shared carry the name of their run.
+    sound file or over another channel: the same lines over two radios are two sets. Arms of several
+    runs are scored on the phrases that any of these runs was told, so that what is asked of each is
+    the same. An arm that several runs decoded to the same texts is one arm; where texts differ, all
+    arms that are not shared carry the name of their run.
 
     Raises:
         DataError: runs disagree about what is said in an utterance or how long it is.
