@@ -38,6 +38,7 @@ class AdapterCard:
         seed: of batches, prompts, augmentation and initial weights.
         weights_sha256: checksum of the adapter's own weights.
         label_minutes: minutes of labelled audio in training, each utterance counted once.
+        silence_minutes: how many of them are of clips in which nobody speaks.
         training_s: seconds of training, dev decoding included.
         trainable_parameters: how many numbers were trained.
         steps: optimizer steps of the whole run.
@@ -63,6 +64,7 @@ class AdapterCard:
     seed: int
     weights_sha256: str
     label_minutes: float
+    silence_minutes: float
     training_s: float
     trainable_parameters: int
     steps: int

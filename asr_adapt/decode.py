@@ -356,14 +356,20 @@ def boosters(boost: BoostedRows | None, n_first: int, beam_size: int) -> LogitsP
 def search_settings(
     model: SpeechModel, max_length: int, beam_size: int, pad: int
 ) -> GenerationConfig:
-    """Build the generation settings: Whisper's suppressed tokens, nothing sampled."""
+    """Build the generation settings: Whisper's suppressed tokens, nothing sampled.
+
+    Whisper suppresses the end as first token. What has learned silence may end there.
+    """
     own = model.whisper.generation_config
+    never_first = own.begin_suppress_tokens
+    if model.hears_silence:
+        never_first = [t for t in never_first or () if t != pad] or None
     return GenerationConfig(
         max_length=max_length,
         num_beams=beam_size,
         do_sample=False,
         suppress_tokens=own.suppress_tokens,
-        begin_suppress_tokens=own.begin_suppress_tokens,
+        begin_suppress_tokens=never_first,
         eos_token_id=pad,
         pad_token_id=pad,
         bos_token_id=pad,

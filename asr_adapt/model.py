@@ -44,6 +44,8 @@ class SpeechModel:
         sha256: checksum of the base weights.
         window: how many encoder frames are computed.
         card: the adapter's card; None for the base model.
+        hears_silence: whether it learned to write nothing where nobody speaks. Whisper as it comes
+            may not: its first token is always one of text.
     """
 
     network: nn.Module
@@ -53,6 +55,7 @@ class SpeechModel:
     sha256: str
     window: Window = FULL_WINDOW
     card: AdapterCard | None = None
+    hears_silence: bool = False
 
     @property
     def whisper(self) -> WhisperForConditionalGeneration:
@@ -156,7 +159,13 @@ def with_adapter(model: SpeechModel, folder: Path, strength: float | None = None
         network: nn.Module = _load_network(folder).to(model.device)
     else:
         network = _merged(model.whisper, folder, card.strength)
-    return replace(model, network=network, window=card.window, card=card)
+    return replace(
+        model,
+        network=network,
+        window=card.window,
+        card=card,
+        hears_silence=card.silence_minutes > 0,
+    )
 
 
 def _merged(whisper: WhisperForConditionalGeneration, folder: Path, strength: float) -> nn.Module:

@@ -22,6 +22,7 @@ from asr_adapt.decode import (
     decode_arms,
     encode_sounds,
     generate,
+    search_settings,
     token_cap,
 )
 from asr_adapt.errors import Stopped
@@ -317,6 +318,19 @@ def test_a_second_pass_that_is_not_believed_leaves_the_text_of_the_first(
         assert ("untold" in rows[key].flags) == kept
         source = rows[u.utterance_id, "base"] if kept else believed[key]
         assert (rows[key].text, rows[key].avg_logprob) == (source.text, source.avg_logprob)
+
+
+def test_only_what_has_learned_silence_may_write_nothing(
+    trained: SpeechModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whisper's first token is never the end; an adapter that heard silence may begin with it."""
+    end = trained.tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    monkeypatch.setattr(trained.whisper.generation_config, "begin_suppress_tokens", [7, end])
+    learned = replace(trained, hears_silence=True)
+    assert search_settings(trained, 100, 1, end).begin_suppress_tokens == [7, end]
+    assert search_settings(learned, 100, 1, end).begin_suppress_tokens == [7]
+    monkeypatch.setattr(trained.whisper.generation_config, "begin_suppress_tokens", [end])
+    assert search_settings(learned, 100, 1, end).begin_suppress_tokens is None
 
 
 def test_a_sound_that_cannot_be_used_fails_alone(

@@ -31,7 +31,9 @@ RADIOS = {"vhf": (5.0, 25.0), "am": (8.0, 28.0), "nbfm": (5.0, 25.0)}
 
 
 def make(folder: Path, channel: str, count: int, seed: int = 1) -> list[Utterance]:
-    return make_silence((channel, RADIOS[channel]), count, folder, (seed, 2), lambda *_: None)
+    return make_silence(
+        (channel, RADIOS[channel]), "silence", count, folder, (seed, 2), lambda *_: None
+    )
 
 
 def level_db(row: Utterance) -> float:

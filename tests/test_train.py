@@ -293,6 +293,7 @@ def test_the_card_says_what_was_trained(
     plans = plan_batches([u.duration_s for u in job.train], 4, 2, job.seed)
     assert card.steps == len(plans) == STEPS
     assert card.label_minutes == pytest.approx(sum(u.duration_s for u in job.train) / 60, abs=0.01)
+    assert card.silence_minutes == 0
     assert card.base_sha256 == toy_base(toy).sha256
     assert len(card.trained_on["speakers"]) == len({u.speaker for u in [*job.train, *job.dev]})
     assert set(card.phrases) <= {p for u in job.train for p in u.context}

@@ -175,5 +175,5 @@ def _table(name: str, values: Mapping[str, Any]) -> list[str]:
 
 
 def _value(value: bool | int | float | str | tuple[str, ...]) -> str:
-    # JSON's strings, lists and numbers are TOML's, but for the DEL character, which TOML wants escaped.
+    # JSON's strings, lists and numbers are TOML's, but for DEL, which TOML wants escaped.
     return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")

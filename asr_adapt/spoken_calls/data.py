@@ -4,8 +4,8 @@ Fetches Debian packages, has calls spoken and writes ``train``, ``dev``, ``test`
 ``general`` and ``silence`` (nobody speaks) as ``.jsonl`` with the audio beside them, and the names
 that all splits have as ``places.txt``. Speech to train on is stored clean (tag ``channel=clean``:
 training sends it over the channel anew in each epoch) or is to stay clean (``channel=none``); what
-is scored has gone over a channel once. The same size and seed give the same bytes on the same kind
-of processor.
+is scored, and the silence among what is trained on, has gone over a channel once. The same size and
+seed give the same bytes on the same kind of processor.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +78,14 @@ class Size:
     real_dev: int
     real: int
     general: int
+    silence_train: int
     silence: int
     kokoro_weight: int
 
 
 SIZES = {
-    "demo": Size(500, 40, 100, 320, 20, 200, 260, 20, kokoro_weight=1),
-    "full": Size(2400, 60, 200, 1000, 30, 300, 440, 40, kokoro_weight=2),
+    "demo": Size(500, 40, 100, 320, 20, 200, 260, 40, 20, kokoro_weight=1),
+    "full": Size(2400, 60, 200, 1000, 30, 300, 440, 120, 40, kokoro_weight=2),
 }
 
 
@@ -231,7 +233,9 @@ def make_sets(
     for name, (rows, radio) in scored.items():
         progress = display.start(f"radio for {name}")
         sets[name] = send_over_radio(rows, radio, out_dir, source, progress)
-    sets["silence.jsonl"] = _silence(domain.radio, size.silence, out_dir, source, display)
+    quiet = partial(_silence, domain.radio, out_dir, source, display)
+    sets["train.jsonl"] += quiet("train-silence", size.silence_train)
+    sets["silence.jsonl"] = quiet("silence", size.silence)
     return sets
 
 
@@ -334,13 +338,18 @@ def send_over_radio(
 
 
 def _silence(
-    radio: Radio, count: int, out_dir: Path, source: tuple[int, int], display: ProgressDisplay
+    radio: Radio,
+    out_dir: Path,
+    source: tuple[int, int],
+    display: ProgressDisplay,
+    name: str,
+    count: int,
 ) -> list[Utterance]:
     # Not at the top: as in `send_over_radio`.
     from asr_adapt.spoken_calls.silence import make_silence
 
     progress = display.start("radio without speech")
-    return make_silence((radio.channel, radio.cnr_db), count, out_dir, source, progress)
+    return make_silence((radio.channel, radio.cnr_db), name, count, out_dir, source, progress)
 
 
 def tidy(out_dir: Path, wanted: Iterable[Path]) -> None:

@@ -8,6 +8,7 @@ the same clips on the same kind of processor. Refuses (UsageError) a channel tha
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,7 @@ OPENING_S = (0.05, 0.4)
 
 def make_silence(
     radio: tuple[str, tuple[float, float]],
+    name: str,
     count: int,
     out_dir: Path,
     source: tuple[int, int],
@@ -53,6 +55,7 @@ def make_silence(
 
     Args:
         radio: channel and range of the carrier-to-noise ratio in dB, see `asr_adapt.links`.
+        name: of the clips, which are numbered; other names get other clips.
         count: how many.
         out_dir: gets the audio, in ``audio``; what is there already is kept.
         source: seed, and version of the recipe.
@@ -67,18 +70,22 @@ def make_silence(
     """
     rows = []
     for index in range(count):
-        rows.append(_make_clip(radio, index, out_dir / "audio", source))
+        rows.append(_make_clip(radio, f"{name}-{index:04d}", index, out_dir / "audio", source))
         progress(index + 1, count)
     return rows
 
 
 def _make_clip(
-    radio: tuple[str, tuple[float, float]], index: int, folder: Path, source: tuple[int, int]
+    radio: tuple[str, tuple[float, float]],
+    clip_id: str,
+    index: int,
+    folder: Path,
+    source: tuple[int, int],
 ) -> Utterance:
     channel, cnr_db = radio
     kind = KINDS[index % len(KINDS)]
-    rng = np.random.default_rng((source[0], 30, index))
-    parts = ("silence", channel, cnr_db, kind, index, source)
+    rng = np.random.default_rng((source[0], 30, zlib.crc32(clip_id.encode())))
+    parts = (clip_id, channel, cnr_db, kind, source)
     path = folder / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.flac"
     link = draw_link(channel, rng, cnr_db if kind == "carrier" else _empty(channel))
     if not path.exists():
@@ -87,12 +94,12 @@ def _make_clip(
     if kind != "squelch":
         tags |= link.tags
     return Utterance(
-        utterance_id=f"silence-{index:04d}",
+        utterance_id=clip_id,
         audio_path=path,
         start_s=0.0,
         duration_s=probe_audio(path).duration_s,
         reference="",
-        recording_id=f"silence-{index:04d}",
+        recording_id=clip_id,
         tags=tags,
     )
 

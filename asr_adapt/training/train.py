@@ -44,6 +44,7 @@ from asr_adapt.training.dataset import (
     label_minutes,
     phrases_said,
     plan_batches,
+    silence_minutes,
 )
 from asr_adapt.training.selection import DevSelection, best_strength, read_rows
 from asr_adapt.training.teacher import teach
@@ -203,12 +204,12 @@ def data_digest(utterances: Sequence[Utterance]) -> str:
 
 def trainable(base: SpeechModel, job: TrainJob) -> SpeechModel:
     """Return the model with the weights that the method trains set free."""
-    window = job.settings.window
+    model = replace(base, window=job.settings.window, hears_silence=silence_minutes(job.train) > 0)
     if job.settings.method == "lora":
-        return replace(with_new_lora(base, job.settings.lora, job.seed), window=window)
-    base.network.requires_grad_(True)
-    base.whisper.model.encoder.embed_positions.requires_grad_(False)
-    return replace(base, window=window)
+        return with_new_lora(model, job.settings.lora, job.seed)
+    model.network.requires_grad_(True)
+    model.whisper.model.encoder.embed_positions.requires_grad_(False)
+    return model
 
 
 def training_loss(model: SpeechModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -439,6 +440,7 @@ def make_card(
         seed=job.seed,
         weights_sha256=file_sha256(weight_file(folder)),
         label_minutes=round(label_minutes(job.train), 2),
+        silence_minutes=round(silence_minutes(job.train), 2),
         training_s=round(json.loads((work / "seconds.json").read_text()), 1),
         trainable_parameters=sum(p.numel() for p in model.network.parameters() if p.requires_grad),
         steps=state.max_steps,
