@@ -37,7 +37,9 @@ OPTIONAL_BACK_ENDS = ("ctranslate2", "faster-whisper")
 EXTRAS = {
     "offline": "Whisper weights without a hub",
     "voices": "recipes that generate speech",
-    "report-to": "--report-to tensorboard",
+    "report-to": "--report-to tensorboard, --log-to tensorboard",
+    "wandb": "--log-to wandb",
+    "mlflow": "--log-to mlflow",
 }
 WANTED_FORMATS = ("WAV", "FLAC", "OGG", "MP3")
 LITTLE_DISK_GB, TOO_LITTLE_DISK_GB = 3.0, 0.5  # whisper-base converted 0.15, checkpoints, audio

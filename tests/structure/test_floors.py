@@ -57,6 +57,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "librosa": ("spectrogram",),
     "markupsafe": ("reporting.html",),
     "matplotlib": ("reporting.plots",),
+    "mlflow": ("reporting.trackers.to_mlflow",),
     "onnxruntime": ("voices.neural",),
     "packaging": ("doctor",),
     "peft": ("model",),
@@ -68,6 +69,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "scipy": ("curve.power_law", "voices.speech"),
     "soundfile": ("audio",),
     "soxr": ("audio",),
+    "tensorboard": ("reporting.trackers.to_tensorboard",),
     "torch": (
         "context.boosting",
         "channel",
@@ -80,6 +82,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     ),
     "torchaudio": ("channel", "training.dataset"),
     "transformers": ("decode", "model", "training.selection", "training.train"),
+    "wandb": ("reporting.trackers.to_wandb",),
     "whisper_normalizer": ("words.text",),
 }
 EVERYWHERE = {"numpy"}
@@ -88,6 +91,7 @@ COMES_WITH = {
     "pyarrow": "datasets",
     "markupsafe": "jinja2",
     "hibari": "hibari-tts",
+    "mlflow": "mlflow-skinny",
 }
 PACKAGES = {"context", "curve", "scoring", "unlabelled", "base_weights", "training", "words"}
 """Packages with modules on several floors; nothing stands in the package itself."""

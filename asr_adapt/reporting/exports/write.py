@@ -35,6 +35,13 @@ ABOUT = {
 }
 
 
+def check_formats(names: Sequence[str]) -> None:
+    """Raise UsageError if a format does not exist."""
+    for name in names:
+        if name not in FORMATS:
+            raise UsageError(f"--also: '{name}' is unknown (known: {', '.join(FORMATS)})")
+
+
 def write_exports(report: Report, out_dir: Path, names: Sequence[str]) -> Path | None:
     """Write a report in further formats.
 
@@ -49,10 +56,8 @@ def write_exports(report: Report, out_dir: Path, names: Sequence[str]) -> Path |
     Raises:
         UsageError: a format does not exist.
     """
+    check_formats(names)
     wanted = list(dict.fromkeys(names))
-    for name in wanted:
-        if name not in FORMATS:
-            raise UsageError(f"--also: '{name}' is unknown (known: {', '.join(FORMATS)})")
     if not wanted:
         return None
     folder = out_dir / "exports"
