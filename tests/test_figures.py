@@ -279,3 +279,24 @@ def test_dialogue_needs_all_four_arms(root: Path) -> None:
     write(root, "dialogue/results/whisper-tiny.en-demo.json", result((0.6, 0.5, 0.4)))
     _, lines, _ = figures(root)
     assert "falls short" in lines["m2.dialogue_arms"]
+
+
+def test_adapters_are_shown_on_the_sets_of_other_runs(root: Path) -> None:
+    cell = {"adapter": "air", "set": "sea: calls", "wer": 0.4, "difference": -0.1}
+    found = {
+        "command": "scripts/transfer air sea",
+        "trained": {"air": {}, "sea": {}},
+        "own_sets": {"sea: calls": ["sea"], "phone": ["air", "sea"], "hail": ["air"], "own": []},
+        "refused": [{"adapter": name, "set": "own", "why": "heard"} for name in ("air", "sea")],
+        "cells": [
+            {**cell, "difference_ci95": [-0.2, -0.05]},
+            {"adapter": "none", "set": "sea: calls", "wer": 0.5, "difference_ci95": None},
+        ],
+    }
+    write(root.parent, "docs/transfer/tiny.json", found)
+    _, lines, _ = figures(root)
+    shown = {name: line for name, line in lines.items() if name.startswith("t.transfer.")}
+    assert list(shown) == ["t.transfer.tiny.air.on.sea.calls", "t.transfer.tiny.sea.on.hail"]
+    line = shown["t.transfer.tiny.air.on.sea.calls"]
+    assert "50.0 % -> 40.0 %, -10.0 points [-20.0 points, -5.0 points], better" in line
+    assert "missing" in shown["t.transfer.tiny.sea.on.hail"]
