@@ -20,7 +20,7 @@ from asr_adapt.model import load_base, pick_device
 from asr_adapt.own_data import check_sounds
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import BiasList, Utterance
-from asr_adapt.reporting.build import build_report
+from asr_adapt.reporting.make import ReportWishes, make_report
 from asr_adapt.reporting.results import Report
 from asr_adapt.settings import BiasSettings
 from asr_adapt.splits import check_leaks
@@ -50,6 +50,7 @@ def run_recipe(
     command: Sequence[str],
     stop: StopRequest,
     display: ProgressDisplay,
+    wishes: ReportWishes | None = None,
 ) -> Report:
     """Run a recipe from its data to its report; what is done already is not done again.
 
@@ -60,7 +61,10 @@ def run_recipe(
         command: how this was started, for the record.
         stop: a signal ends work at a point from which it can go on.
         display: shows progress.
+        wishes: what the report is to be beside the usual.
     """
+    wishes = wishes or ReportWishes()
+    wishes.check()
     config = with_bias_file(config)
     prepare_data(config, data_dir, stop, display)
     data = load_recipe_data(config, data_dir, display)
@@ -72,7 +76,7 @@ def run_recipe(
     job = evaluation_job(config, data, weights, adapter_dir, command, leak_check)
     resume = (out_dir / "run.json").exists()
     evaluate(job, out_dir, resume=resume, stop=stop, progress_for=display.start)
-    return build_report([out_dir], out_dir, seed=config.seed)
+    return make_report([out_dir], out_dir, wishes, display, seed=config.seed)
 
 
 def with_bias_file(config: RecipeConfig) -> RecipeConfig:

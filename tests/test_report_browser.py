@@ -160,6 +160,34 @@ def test_players_play_one_at_a_time_and_from_where_the_picture_is_clicked(
     assert not said
 
 
+def test_a_page_with_its_own_sounds_plays_them_and_asks_for_nothing(
+    driver: webdriver.Chrome, built: Built, tmp_path: Path
+) -> None:
+    run = built[0].runs[0].directory
+    report = build_report([run], tmp_path, embed_audio=True)
+    alone = tmp_path / "mailed" / "mail.html"
+    alone.parent.mkdir()
+    (tmp_path / "report.html").rename(alone)
+    browser.load(driver, alone)
+    player = driver.find_element(By.CSS_SELECTOR, ".example:not([hidden]) audio")
+    driver.execute_script("arguments[0].preload = 'auto'; arguments[0].load()", player)
+    wait = WebDriverWait(driver, 120)
+    length = "return arguments[0].readyState > 0 && arguments[0].duration"
+    wait.until(lambda _: driver.execute_script(length, player))
+    clip = report.primary.examples[0].clip
+    assert clip is not None
+    assert driver.execute_script(length, player) == pytest.approx(clip.duration_s, abs=1e-3)
+    picture = driver.find_element(By.CSS_SELECTOR, ".example:not([hidden]) .sound img")
+    driver.execute_script("arguments[0].scrollIntoView()", picture)
+    wait.until(lambda _: driver.execute_script("return arguments[0].naturalWidth > 0", picture))
+    driver.execute_script("arguments[0].loop = true", player)
+    player.send_keys(Keys.SPACE)
+    wait.until(lambda _: driver.execute_script("return arguments[0].currentTime > 0", player))
+    driver.execute_script("arguments[0].pause()", player)
+    assert browser.console_lines(driver) == []
+    assert browser.leaving(driver, alone.parent) == []
+
+
 def test_the_page_is_readable_on_a_phone_in_the_dark_and_on_paper(page: webdriver.Chrome) -> None:
     page.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",

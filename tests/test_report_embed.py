@@ -6,7 +6,9 @@ import base64
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from asr_adapt.cli import cli
 from asr_adapt.reporting import build
 from asr_adapt.reporting.results import Report
 from tests.test_report import Page, make_run, page
@@ -81,3 +83,29 @@ def test_what_does_not_fit_is_told_and_the_first_set_leaves_room_for_others(
     assert [bool(e.clip) for e in first] == sorted((bool(e.clip) for e in first), reverse=True)
     told = "report.json"
     assert (tmp_path / told).read_bytes() == (both[1] / told).read_bytes()
+
+
+def test_the_command_says_how_large_the_page_is_and_logs(
+    both: tuple[Report, Path, Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorboard")
+    words = ("--embed-audio", "--log-to", "tensorboard", "--also", "csv")
+    done = CliRunner().invoke(
+        cli, ["report", str(both[2] / "run"), "--out", str(tmp_path), "--seed", "0", *words]
+    )
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "report.html").read_bytes() == (both[1] / "report.html").read_bytes()
+    size = (tmp_path / "report.html").stat().st_size / 1e6
+    shown = sum(len(part.examples) for part in both[0].sets)
+    wanted = f"one file of {size:.1f} MB, with the sound of {shown} of {shown} shown utterances"
+    assert wanted in done.stderr
+    assert f"tensorboard --logdir {tmp_path}" in done.stderr
+    names = {path.name for path in tmp_path.iterdir()} - {path.name for path in both[1].iterdir()}
+    assert names == {"exports", "tensorboard"}
+
+
+def test_a_learning_curve_has_no_report_to_embed_sounds_in(tmp_path: Path) -> None:
+    words = ["run", str(tmp_path / "recipe.toml"), "--curve", "1,2", "--embed-audio"]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code != 0
+    assert "--curve writes no report" in str(done.exception or done.stderr)

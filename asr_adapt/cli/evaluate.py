@@ -12,7 +12,6 @@ from asr_adapt.cli.common import EXIT_CODES, Output, command_line, show, working
 from asr_adapt.cli.options import (
     PATH,
     adapter_option,
-    also_option,
     batch_option,
     beam_option,
     bias_option,
@@ -22,6 +21,7 @@ from asr_adapt.cli.options import (
     output_options,
     prompt_options,
     reading_options,
+    report_options,
 )
 from asr_adapt.errors import UsageError
 from asr_adapt.records import ARMS
@@ -84,7 +84,7 @@ if TYPE_CHECKING:
 @batch_option
 @click.option("--allow-leaks", is_flag=True, help="Go on if test speech was trained on.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
-@also_option
+@report_options
 @normaliser_option
 @prompt_options
 @reading_options
@@ -109,6 +109,8 @@ def eval_command(
     allow_leaks: bool,
     resume: bool,
     also: tuple[str, ...],
+    embed_audio: bool,
+    log_to: tuple[str, ...],
     normaliser: str,
     prompt_template: str,
     prompt_budget: int,
@@ -155,6 +157,8 @@ def eval_command(
             device=device,
             seed=seed,
             also=also,
+            embed_audio=embed_audio,
+            log_to=log_to,
             allow_leaks=allow_leaks,
             resume=resume,
             session=api.Session(display, stop, command_line()),

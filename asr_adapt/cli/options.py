@@ -213,10 +213,24 @@ normaliser_option = click.option(
     help="Domain normaliser: spoken-en, whisper-en or raw.",
 )
 
-also_option = click.option(
-    "--also",
-    type=click.Choice(("sde", "stm", "ctm", "seglst", "csv")),
-    multiple=True,
-    help="Write OUT/exports too, for NeMo's SDE, sclite (stm, ctm), meeteval or a spreadsheet;"
-    " can be repeated.  [default: none]",
+report_options = options(
+    click.option(
+        "--also",
+        type=click.Choice(("sde", "stm", "ctm", "seglst", "csv")),
+        multiple=True,
+        help="Write OUT/exports too, for NeMo's SDE, sclite (stm, ctm), meeteval or a spreadsheet;"
+        " can be repeated.  [default: none]",
+    ),
+    click.option(
+        "--embed-audio",
+        is_flag=True,
+        help="Put sounds and pictures into report.html: one file of up to 18 MB, to be mailed.",
+    ),
+    click.option(
+        "--log-to",
+        type=click.Choice(("tensorboard", "wandb", "mlflow")),
+        multiple=True,
+        help="Log numbers, tables and up to 100 sounds there too, TensorBoard's into"
+        " OUT/tensorboard; can be repeated.  [default: none]",
+    ),
 )

@@ -8,7 +8,8 @@ import click
 
 from asr_adapt.cli.common import EXIT_CODES, Output, command_line, show, working
 from asr_adapt.cli.curves import parse_minutes, show_curve
-from asr_adapt.cli.options import PATH, output_options
+from asr_adapt.cli.options import PATH, output_options, report_options
+from asr_adapt.errors import UsageError
 
 
 @click.command("run", epilog=EXIT_CODES)
@@ -28,6 +29,7 @@ from asr_adapt.cli.options import PATH, output_options
     help="Only draw the learning curve of the recipe's training, on the first test set, into"
     " OUT/curve: minutes of labels, such as 5,10,20,40.  [default: none]",
 )
+@report_options
 @output_options
 def run_command(
     recipe: Path,
@@ -35,6 +37,9 @@ def run_command(
     out: Path | None,
     data_dir: Path | None,
     curve: str | None,
+    also: tuple[str, ...],
+    embed_audio: bool,
+    log_to: tuple[str, ...],
     output: Output,
 ) -> None:
     """Run a RECIPE: data, adapter, four arms on every test set, report.
@@ -46,11 +51,14 @@ def run_command(
     asr-adapt run recipes/maritime/recipe.toml --curve 5,10,20,40
     """
     minutes = parse_minutes(curve)
+    if minutes and (also or embed_audio or log_to):
+        raise UsageError("--curve writes no report: leave out --also, --embed-audio and --log-to")
     with working(output) as (stop, display):
         from asr_adapt.config import load_recipe
         from asr_adapt.curve.draw import run_recipe_curve
         from asr_adapt.recipe import run_recipe
         from asr_adapt.reporting.curve import CURVE_FOLDER
+        from asr_adapt.reporting.make import ReportWishes
 
         config = load_recipe(recipe, overrides)
         label = Path(config.model).name
@@ -66,5 +74,13 @@ def run_command(
             )
             show_curve(drawn, folder, output)
             return
-        result = run_recipe(config, out, data_dir, command=command, stop=stop, display=display)
+        result = run_recipe(
+            config,
+            out,
+            data_dir,
+            command=command,
+            stop=stop,
+            display=display,
+            wishes=ReportWishes(also, embed_audio, log_to),
+        )
     show(result, out, output)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from asr_adapt.cli.common import EXIT_CODES, Output, command_line, show, working
-from asr_adapt.cli.options import PATH, SEED, also_option, output_options
+from asr_adapt.cli.options import PATH, SEED, output_options, report_options
 
 
 @click.command(epilog=EXIT_CODES)
@@ -21,7 +21,7 @@ from asr_adapt.cli.options import PATH, SEED, also_option, output_options
     type=PATH,
     help="Learning curve to show: the curve.json of finetune.  [default: RUN/curve/curve.json]",
 )
-@also_option
+@report_options
 @output_options
 def report(
     runs: tuple[Path, ...],
@@ -29,6 +29,8 @@ def report(
     seed: int,
     curve: Path | None,
     also: tuple[str, ...],
+    embed_audio: bool,
+    log_to: tuple[str, ...],
     output: Output,
 ) -> None:
     """Write report.html, report.md, report.json and errors.txt for one or more RUNS.
@@ -37,12 +39,22 @@ def report(
     asr-adapt report runs/base runs/calls --out reports/both
     asr-adapt report runs/calls --out reports/calls --also csv --also stm
     asr-adapt report runs/calls --curve curves/calls/curve.json --out reports/calls
+    asr-adapt report runs/calls --embed-audio --log-to tensorboard --out mail
     """
     with working(output) as (stop, display):
         from asr_adapt import api
 
         session = api.Session(display, stop, command_line())
-        built = api.report(runs, out, seed=seed, also=also, curve=curve, session=session)
+        built = api.report(
+            runs,
+            out,
+            seed=seed,
+            also=also,
+            embed_audio=embed_audio,
+            log_to=log_to,
+            curve=curve,
+            session=session,
+        )
     show(built, out, output)
 
 
@@ -51,9 +63,16 @@ def report(
 @click.option(
     "--seed", type=SEED, default=1, show_default=True, help="Seed of the intervals, a number."
 )
-@also_option
+@report_options
 @output_options
-def score(run: Path, seed: int, also: tuple[str, ...], output: Output) -> None:
+def score(
+    run: Path,
+    seed: int,
+    also: tuple[str, ...],
+    embed_audio: bool,
+    log_to: tuple[str, ...],
+    output: Output,
+) -> None:
     """Score RUN again from its hypotheses and rewrite its report; needs no torch.
 
     \b
@@ -63,5 +82,13 @@ def score(run: Path, seed: int, also: tuple[str, ...], output: Output) -> None:
         from asr_adapt import api
 
         session = api.Session(display, stop, command_line())
-        built = api.report(run, run, seed=seed, also=also, session=session)
+        built = api.report(
+            run,
+            run,
+            seed=seed,
+            also=also,
+            embed_audio=embed_audio,
+            log_to=log_to,
+            session=session,
+        )
     show(built, run, output)

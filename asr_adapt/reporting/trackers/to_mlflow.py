@@ -32,7 +32,7 @@ def write(logged: Logged, out_dir: Path) -> str:
     except (MlflowException, ImportError) as error:  # local stores need packages of their own
         raise EnvironmentProblem(
             f"--log-to mlflow: {' '.join(str(error).split())}; set MLFLOW_TRACKING_URI to a store "
-            "that can be used"
+            "that can be used (the report itself is written)"
         ) from error
     return f"run {run.info.run_id} in {mlflow.get_tracking_uri()}"
 

@@ -48,7 +48,7 @@ def write(logged: Logged, out_dir: Path) -> str:
     except wandb.Error as error:
         raise EnvironmentProblem(
             f"--log-to wandb: {' '.join(str(error).split())}; log in with 'wandb login' or set "
-            "WANDB_MODE=offline"
+            "WANDB_MODE=offline (the report itself is written)"
         ) from error
     return f"wandb sync {Path(run.dir).parent}" if run.offline else str(run.url)
 

@@ -1,0 +1,182 @@
+"""Decode and score: `evaluate` writes a run and its report, `report` one on runs that are there.
+
+Reads data or run directories, writes one folder. Test speech that the adapter was trained on is
+refused. `report` needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr_adapt.api.session import PathText, Phrases, Session, default_reading, read_phrases
+from asr_adapt.records import ARMS, Utterance
+from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
+
+if TYPE_CHECKING:
+    from asr_adapt.own_data import ReadingRules
+    from asr_adapt.reporting.results import Report
+
+
+def evaluate(
+    data: PathText,
+    *,
+    model: str,
+    out: PathText,
+    adapter: PathText | None = None,
+    strength: float | None = None,
+    bias: Phrases | None = None,
+    telling: BiasSettings | None = None,
+    examples: PathText | None = None,
+    general: PathText | None = None,
+    split: str = "test",
+    arms: Sequence[str] = ARMS,
+    reading: ReadingRules | None = None,
+    prompts: PromptSettings | None = None,
+    decode: DecodeSettings | None = None,
+    normaliser: str = "spoken-en",
+    device: str = "auto",
+    seed: int = 1,
+    also: Sequence[str] = (),
+    embed_audio: bool = False,
+    log_to: Sequence[str] = (),
+    allow_leaks: bool = False,
+    resume: bool = False,
+    session: Session | None = None,
+) -> Report:
+    """Decode labelled speech with every arm that applies, score it and write the report.
+
+    Args:
+        data: table, manifest or folder with audio and text.
+        model: base model: short name, hub id or folder.
+        out: run directory to write.
+        adapter: folder that `finetune` wrote; without it there are no ``lora`` arms.
+        strength: part of the adapter's change that is applied, 0 to 1; None as training chose.
+        bias: phrases that may be said in every utterance.
+        telling: how phrases are told.
+        examples: training transcripts, one a line, for prompts of strategy ``few-shot``.
+        general: general speech, to see what the adapter forgot.
+        split: rows to use if the data has splits; ``all`` for all.
+        arms: arms to decode, of those that apply.
+        reading: names of columns, language, and what is allowed in the data.
+        prompts: how phrases become a prompt where no adapter says so.
+        decode: batch size (utterances) and beams.
+        normaliser: what texts are brought to before they are compared.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        seed: of the intervals.
+        also: further formats of the results (`asr_adapt.reporting.exports`).
+        embed_audio: put sounds and pictures into report.html, one file of up to 18 MB.
+        log_to: of ``tensorboard``, ``wandb`` and ``mlflow``, where to log the results as well.
+        allow_leaks: go on if test speech was trained on; the report says so.
+        resume: go on with a run that was stopped.
+        session: how work is watched.
+
+    Returns:
+        The report: ``report.primary.scores.arms`` has each arm's ``wer``, a fraction.
+
+    Raises:
+        AsrAdaptError: of the kind that `asr_adapt.errors` lists; the message says what to do.
+    """
+    from asr_adapt.base_weights.weights import resolve_weights
+    from asr_adapt.evaluation import EvaluationJob, TestSet
+    from asr_adapt.evaluation import evaluate as decode_run
+    from asr_adapt.own_data import read_checked, select_for_test
+    from asr_adapt.reporting.make import ReportWishes
+    from asr_adapt.words.text import get_normaliser
+
+    session, reading = session or Session(), reading or default_reading()
+    display = session.display
+    ReportWishes(also, embed_audio, log_to).check()
+    get_normaliser(normaliser)
+    path, run_dir = Path(data), Path(out)
+    checked = read_checked(path, reading, display)
+    rows = select_for_test(checked, split, display.say)
+    sets = [TestSet("test", "domain", path.name, rows)]
+    if general:
+        speech = read_checked(Path(general), reading, display).utterances
+        sets.append(TestSet("general", "general", Path(general).name, speech))
+    session.stop.check()
+    job = EvaluationJob(
+        sets=sets,
+        weights=resolve_weights(model),
+        adapter=Path(adapter) if adapter else None,
+        strength=strength,
+        bias_list=read_phrases(bias),
+        prompts=prompts or PromptSettings(),
+        decode=decode or DecodeSettings(),
+        normaliser=normaliser,
+        device=device,
+        seed=seed,
+        arms=arms,
+        bias=telling or BiasSettings(),
+        examples=read_phrases(examples),
+        command=session.command,
+        leak_check=_check_leaks(adapter, rows, allow_leaks, session) if adapter else "",
+        excluded=checked.excluded,
+    )
+    decode_run(job, run_dir, resume=resume, stop=session.stop, progress_for=display.start)
+    return report(
+        [run_dir],
+        run_dir,
+        seed=seed,
+        also=also,
+        embed_audio=embed_audio,
+        log_to=log_to,
+        session=session,
+    )
+
+
+def report(
+    runs: PathText | Sequence[PathText],
+    out: PathText,
+    *,
+    seed: int = 1,
+    also: Sequence[str] = (),
+    embed_audio: bool = False,
+    log_to: Sequence[str] = (),
+    curve: PathText | None = None,
+    session: Session | None = None,
+) -> Report:
+    """Score runs from their decoded text, without torch, and write one report on all of them.
+
+    Args:
+        runs: run directories, or one.
+        out: folder for report.html, .md, .json and errors.txt; a run's own to score it again.
+        seed: of the intervals.
+        also: further formats of the results (`asr_adapt.reporting.exports`).
+        embed_audio: put sounds and pictures into report.html, one file of up to 18 MB.
+        log_to: of ``tensorboard``, ``wandb`` and ``mlflow``, where to log the results as well.
+        curve: the ``curve.json`` of a learning curve; None for the one in a run, if any.
+        session: how work is watched.
+
+    Returns:
+        The report: ``report.primary.scores.arms`` has each arm's ``wer``, a fraction.
+
+    Raises:
+        AsrAdaptError: of the kind that `asr_adapt.errors` lists; the message says what to do.
+    """
+    from asr_adapt.reporting.make import ReportWishes, make_report
+
+    session = session or Session()
+    paths = [runs] if isinstance(runs, str | PathLike) else list(runs)
+    return make_report(
+        [Path(path) for path in paths],
+        Path(out),
+        ReportWishes(also, embed_audio, log_to),
+        session.display,
+        seed=seed,
+        curve=Path(curve) if curve else None,
+    )
+
+
+def _check_leaks(
+    adapter: PathText, rows: Sequence[Utterance], allow: bool, session: Session
+) -> str:
+    from asr_adapt.adapter import read_card
+    from asr_adapt.own_data import refuse_leaks
+    from asr_adapt.splits import Fingerprint, check_against
+
+    trained_on = Fingerprint.from_json(read_card(Path(adapter)).trained_on)
+    return refuse_leaks(lambda: check_against(trained_on, rows), allow, session.display.say)

@@ -1,0 +1,163 @@
+"""Train: `finetune`, and the steps it is made of for those who stand between them.
+
+Reads data, writes the folder of an adapter. Refuses test speech in the data, and a folder that
+holds an adapter already.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr_adapt.api.session import PathText, Session, default_reading
+from asr_adapt.errors import UsageError
+from asr_adapt.settings import PromptSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from asr_adapt.adapter import AdapterCard
+    from asr_adapt.own_data import ReadingRules
+    from asr_adapt.training.train_job import TrainJob
+
+
+def finetune(
+    data: PathText,
+    *,
+    model: str,
+    out: PathText,
+    settings: TrainSettings | None = None,
+    dev: PathText | None = None,
+    test: PathText | None = None,
+    general: PathText | None = None,
+    reading: ReadingRules | None = None,
+    prompts: PromptSettings | None = None,
+    normaliser: str = "spoken-en",
+    device: str = "auto",
+    seed: int = 1,
+    report_to: str = "none",
+    allow_leaks: bool = False,
+    resume: bool = False,
+    session: Session | None = None,
+) -> AdapterCard:
+    """Train an adapter on labelled speech and choose its best step by decoded dev WER.
+
+    Args:
+        data: table, manifest or folder with audio and text.
+        model: base model: short name, hub id or folder.
+        out: folder for the adapter.
+        settings: how weights are trained.
+        dev: speech to choose the best step with; None for a tenth of the data, by speaker.
+        test: test speech, only to make sure that none of it is in the data.
+        general: general speech, mixed in so that it is not forgotten; needs no text.
+        reading: names of columns, language, and what is allowed in the data.
+        prompts: how phrases become a prompt.
+        normaliser: under which dev WER is counted.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        seed: of everything drawn.
+        report_to: where the Trainer logs as well.
+        allow_leaks: go on if test speech is in the data.
+        resume: go on with a run that was stopped; a finished one is only read.
+        session: how work is watched.
+
+    Returns:
+        The adapter's card: chosen step, dev WER (fractions), minutes of labels, seconds, checksums.
+
+    Raises:
+        AsrAdaptError: of the kind that `asr_adapt.errors` lists; the message says what to do.
+    """
+    session, folder = session or Session(), Path(out)
+    done = finished_adapter(folder, resume, session)
+    if done is not None:
+        return done
+    job = training_job(
+        data,
+        settings=settings,
+        dev=dev,
+        test=test,
+        general=general,
+        reading=reading,
+        prompts=prompts,
+        normaliser=normaliser,
+        seed=seed,
+        report_to=report_to,
+        allow_leaks=allow_leaks,
+        session=session,
+    )
+    return train_on(job, model, folder, device=device, resume=resume, session=session)
+
+
+def finished_adapter(folder: Path, resume: bool, session: Session) -> AdapterCard | None:
+    """Return the card of an adapter that `finetune` need not train; None if there is none yet.
+
+    Raises:
+        UsageError: there is one, and nobody asked to go on with it.
+    """
+    from asr_adapt.adapter import CARD_NAME, read_card
+
+    if not (folder / CARD_NAME).exists():
+        return None
+    if not resume:
+        raise UsageError(f"{folder}: holds an adapter already; use another --out")
+    session.display.say(f"{folder}: finished already")
+    return read_card(folder)
+
+
+def train_on(
+    job: TrainJob, model: str, folder: Path, *, device: str, resume: bool, session: Session
+) -> AdapterCard:
+    """Train what `training_job` made ready; the arguments are as in `finetune`."""
+    from asr_adapt.base_weights.weights import resolve_weights
+    from asr_adapt.model import load_base, pick_device
+    from asr_adapt.training.watched import train_watched
+
+    base = load_base(resolve_weights(model), pick_device(device))
+    return train_watched(base, job, folder, resume, session.stop, session.display)
+
+
+def training_job(
+    data: PathText,
+    *,
+    settings: TrainSettings | None = None,
+    dev: PathText | None = None,
+    test: PathText | None = None,
+    general: PathText | None = None,
+    reading: ReadingRules | None = None,
+    prompts: PromptSettings | None = None,
+    normaliser: str = "spoken-en",
+    seed: int = 1,
+    report_to: str = "none",
+    allow_leaks: bool = False,
+    session: Session | None = None,
+) -> TrainJob:
+    """Read and check what `finetune` trains on; the arguments are as there."""
+    from asr_adapt.own_data import read_checked, refuse_leaks, select_for_test, training_data
+    from asr_adapt.splits import check_leaks
+    from asr_adapt.training.train_job import TrainJob
+    from asr_adapt.words.text import get_normaliser
+
+    session, reading = session or Session(), reading or default_reading()
+    display = session.display
+    get_normaliser(normaliser)
+    checked = read_checked(Path(data), reading, display)
+    dev_data = read_checked(Path(dev), reading, display) if dev else None
+    chosen = training_data(checked, dev_data, seed, display.say)
+    session.stop.check()
+    held_out = [u for u in checked.utterances if u.tags.get("split") == "test"]
+    if test:
+        tests = read_checked(Path(test), reading, display)
+        held_out += select_for_test(tests, "test", display.say)
+    refuse_leaks(
+        lambda: check_leaks([*chosen.train, *chosen.dev], held_out, phrase_groups=False),
+        allow_leaks,
+        display.say,
+    )
+    return TrainJob(
+        train=chosen.train,
+        dev=chosen.dev,
+        settings=settings or TrainSettings(),
+        prompts=prompts or PromptSettings(),
+        normaliser=normaliser,
+        seed=seed,
+        general=read_checked(Path(general), reading, display).utterances if general else [],
+        command=session.command,
+        report_to=report_to,
+    )
