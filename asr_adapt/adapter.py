@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class AdapterCard:
         normaliser: the normaliser that dev WER was measured with.
         strength: factor on the learned change, 1 for all of it; chosen by dev WER.
         strength_wer: the dev WER at each strength tried, ``{"strength": .., "wer": ..}``.
+        averaged: the steps whose weights were averaged, the dev WER of the average, and whether the
+            adapter is it: ``{"steps": [..], "wer": .., "chosen": ..}``; None where none were.
         seed: of batches, prompts, augmentation and initial weights.
         weights_sha256: checksum of the adapter's own weights.
         label_minutes: minutes of labelled audio in training, each utterance counted once.
@@ -42,7 +44,7 @@ class AdapterCard:
         training_s: seconds of training, dev decoding included.
         trainable_parameters: how many numbers were trained.
         steps: optimizer steps of the whole run.
-        chosen_step: the step whose weights these are.
+        chosen_step: the step whose weights these are; of an average, the last step in it.
         dev_wer: the dev word error rate at each candidate step, ``{"step": .., "wer": ..}``.
         training_curve: loss at logged steps, ``{"step": .., "loss": ..}``.
         trained_on: fingerprint of training and dev data (`asr_adapt.splits.Fingerprint`), by which
@@ -78,6 +80,7 @@ class AdapterCard:
     command: tuple[str, ...]
     strength: float = 1.0
     strength_wer: tuple[Mapping[str, float], ...] = ()
+    averaged: Mapping[str, Any] | None = None
     card_version: int = field(default=CARD_VERSION)
 
     @property
@@ -152,10 +155,10 @@ def read_card(folder: Path) -> AdapterCard:
         raise DataError(f"{path}: not readable as JSON: {error}") from None
     if not isinstance(row, dict) or row.get("card_version") != CARD_VERSION:
         raise DataError(f"{path}: not an adapter card of version {CARD_VERSION}")
-    known = {f.name for f in fields(AdapterCard)}
-    if set(row) != known:
-        odd = ", ".join(sorted(set(row) ^ known))
-        raise DataError(f"{path}: fields missing or unknown: {odd}")
+    known = {f.name: f.default is MISSING for f in fields(AdapterCard)}
+    missing = {name for name, needed in known.items() if needed and name not in row}
+    if odd := missing | (set(row) - set(known)):
+        raise DataError(f"{path}: fields missing or unknown: {', '.join(sorted(odd))}")
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
     card = AdapterCard(**values)
     found = file_sha256(weight_file(folder))

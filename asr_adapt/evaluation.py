@@ -373,6 +373,7 @@ def adapter_record(folder: Path, card: AdapterCard) -> dict[str, Any]:
         "steps": card.steps,
         "chosen_step": card.chosen_step,
         "dev_wer": [dict(row) for row in card.dev_wer],
+        **({"averaged": dict(card.averaged)} if card.averaged else {}),
         "size_bytes": weight_file(folder).stat().st_size,
         "settings": dict(card.settings),
         "command": list(card.command),

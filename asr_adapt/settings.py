@@ -280,6 +280,8 @@ class TrainSettings:
         window_least_frames: no window is shorter, in encoder frames of 20 ms.
         evaluations: how often dev WER is measured and a candidate kept.
         dev_limit: at most so many dev utterances are decoded each time.
+        average_last: the mean of the weights of so many last evaluations is one more candidate; 0
+            for none. LoRA only.
         lora: shape of the adapter.
         mix: kinds of prompt.
         augment: what is done to the sound.
@@ -295,6 +297,7 @@ class TrainSettings:
     window_least_frames: int = 400
     evaluations: int = 5
     dev_limit: int = 80
+    average_last: int = 0
     lora: LoraSettings = field(default_factory=LoraSettings)
     mix: PromptMix = field(default_factory=PromptMix)
     augment: Augmentation = field(default_factory=Augmentation)
@@ -316,6 +319,18 @@ class TrainSettings:
         _require(
             0 <= self.window_least_frames <= MAX_FRAMES,
             f"window_least_frames {self.window_least_frames}: need 0 to {MAX_FRAMES}",
+        )
+        self._check_average()
+
+    def _check_average(self) -> None:
+        _require(
+            self.average_last == 0 or 2 <= self.average_last <= self.evaluations,
+            f"average_last is {self.average_last}; need 0, or 2 to the {self.evaluations} "
+            "evaluations there are",
+        )
+        _require(
+            self.average_last == 0 or self.method == "lora",
+            f"average_last {self.average_last}: only LoRA weights are averaged; leave it out",
         )
 
     @property

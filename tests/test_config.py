@@ -78,7 +78,7 @@ def test_every_problem_is_in_one_message(recipe: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("train.epoch=4", "train.epoch: unknown key (known: augment, batch_size"),
+        ("train.epoch=4", "train.epoch: unknown key (known: augment, average_last, batch_size"),
         ("train.epochs=4.5", "should be of type int"),
         ("train.epochs=0", "epochs is 0"),
         ("train.epochs", "write key=value"),

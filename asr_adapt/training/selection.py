@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,29 @@ from asr_adapt.records import Utterance
 from asr_adapt.scoring.alignment import score_words
 from asr_adapt.settings import DecodeSettings
 from asr_adapt.stopping import StopRequest
+from asr_adapt.training.averaging import average_weights
 from asr_adapt.training.train_job import TrainJob
 from asr_adapt.words.text import get_normaliser
 
 PARTS = (0.8, 0.6, 0.4)
 """Strengths below full that are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Weights that may be kept.
+
+    Attributes:
+        folder: where they lie.
+        step: optimizer steps they took; of averaged ones, the last step in the average.
+        wer: dev WER, a fraction.
+        averaged: the steps whose weights were averaged; empty for those of one step.
+    """
+
+    folder: Path
+    step: int
+    wer: float
+    averaged: tuple[int, ...] = ()
 
 
 class DevSelection(TrainerCallback):  # type: ignore[misc]
@@ -54,12 +73,37 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         """Return the measured candidates, ``{"step": .., "wer": ..}``, in order."""
         return sorted(read_rows(self.log), key=lambda row: row["step"])
 
-    def best(self) -> int:
-        """Return the step with the lowest dev WER; of equal ones the earliest."""
-        return int(min(self.results(), key=lambda row: (row["wer"], row["step"]))["step"])
+    def best(self, average: Candidate | None) -> Candidate:
+        """Return what has the lowest dev WER; of equal ones the earliest step, an average last."""
+        row = min(self.results(), key=lambda row: (row["wer"], row["step"]))
+        step = int(row["step"])
+        single = Candidate(self._folder(step), step, row["wer"])
+        return average if average and average.wer < single.wer else single
 
-    def strengths(self, step: int) -> list[dict[str, float]]:
-        """Measure the candidate of a step at parts of its strength, as far as that is not done.
+    def average(self) -> Candidate | None:
+        """Measure the average of the last candidates, if that is asked for and not done.
+
+        Returns:
+            The average; None where there are no two candidates to average.
+
+        Raises:
+            Stopped: a signal came.
+        """
+        count = self.job.settings.average_last
+        steps = tuple(int(row["step"]) for row in self.results()[-count:]) if count else ()
+        if len(steps) < 2:
+            return None
+        folder = self.work / "candidate-average"
+        log = folder / "average.jsonl"
+        if not log.exists():
+            average_weights([self._folder(step) for step in steps], folder)
+            load_lora(self.model.network, folder)
+            wer = dev_wer(self.model, self.dev, self.job, folder / "dev.jsonl", self.stop)
+            append_row(log, {"wer": wer})
+        return Candidate(folder, steps[-1], read_rows(log)[0]["wer"], steps)
+
+    def strengths(self, candidate: Candidate) -> list[dict[str, float]]:
+        """Measure a candidate at parts of its strength, as far as that is not done.
 
         A LoRA adapter at full strength can overshoot; at a part of it, it lies between the base and
         what training found (WiSE-FT, Wortsman et al. 2022, https://arxiv.org/abs/2109.01903).
@@ -71,11 +115,10 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         Raises:
             Stopped: a signal came; what was measured is kept.
         """
-        wer = next(row["wer"] for row in self.results() if row["step"] == step)
+        wer, folder = candidate.wer, candidate.folder
         # All weights have no strength, and part of DoRA's change is not on the way from the base.
         if self.job.settings.method == "full" or self.job.settings.lora.variant == "dora":
             return [{"strength": 1.0, "wer": wer}]
-        folder = self.work / f"candidate-{step:08d}"
         log = folder / "strength_wer.jsonl"
         rows = read_rows(log)
         load_lora(self.model.network, folder)
@@ -86,6 +129,9 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
             rows.append({"strength": strength, "wer": wer, **self._general(folder)})
             append_row(log, rows[-1])
         return rows
+
+    def _folder(self, step: int) -> Path:
+        return self.work / f"candidate-{step:08d}"
 
     def _general(self, folder: Path) -> dict[str, float]:
         """Measure how far general speech has moved from the base model's text."""
@@ -119,7 +165,7 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         known = {int(row["step"]) for row in self.results()}
         if not due or step in known or (self.stop.signal_name and step < last):
             return
-        folder = self.work / f"candidate-{step:08d}"
+        folder = self._folder(step)
         save_weights(self.model, folder)
         try:
             wer = dev_wer(self.model, self.dev, self.job, folder / "dev.jsonl", self.stop)

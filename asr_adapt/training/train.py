@@ -46,7 +46,7 @@ from asr_adapt.training.dataset import (
     plan_batches,
     silence_minutes,
 )
-from asr_adapt.training.selection import DevSelection, best_strength, read_rows
+from asr_adapt.training.selection import Candidate, DevSelection, best_strength, read_rows
 from asr_adapt.training.teacher import teach
 from asr_adapt.training.train_job import TrainJob
 
@@ -137,11 +137,15 @@ def finetune(
     if stop.signal_name:
         add_seconds(work, time.monotonic() - started)
     stop.check()
-    best = selection.best()
+    average = selection.average()
+    best = selection.best(average)
     strengths = selection.strengths(best)
     add_seconds(work, time.monotonic() - started)
-    card = make_card(model, job, work, trainer.state, best, strengths)
-    publish(work / f"candidate-{best:08d}", out_dir, card)
+    card = replace(
+        make_card(model, job, work, trainer.state, best, strengths),
+        averaged=about_average(average, best),
+    )
+    publish(best.folder, out_dir, card)
     shutil.rmtree(work)
     return card
 
@@ -423,11 +427,10 @@ def make_card(
     job: TrainJob,
     work: Path,
     state: TrainerState,
-    best: int,
+    best: Candidate,
     strengths: Sequence[dict[str, float]],
 ) -> AdapterCard:
     """Write down how the adapter came about."""
-    folder = work / f"candidate-{best:08d}"
     return AdapterCard(
         method=job.settings.method,
         base_name=model.name,
@@ -438,13 +441,13 @@ def make_card(
         prompt_budget_tokens=job.prompts.budget_tokens,
         normaliser=job.normaliser,
         seed=job.seed,
-        weights_sha256=file_sha256(weight_file(folder)),
+        weights_sha256=file_sha256(weight_file(best.folder)),
         label_minutes=round(label_minutes(job.train), 2),
         silence_minutes=round(silence_minutes(job.train), 2),
         training_s=round(json.loads((work / "seconds.json").read_text()), 1),
         trainable_parameters=sum(p.numel() for p in model.network.parameters() if p.requires_grad),
         steps=state.max_steps,
-        chosen_step=best,
+        chosen_step=best.step,
         dev_wer=tuple(read_rows(work / "dev_wer.jsonl")),
         strength=best_strength(strengths),
         strength_wer=tuple(strengths),
@@ -457,6 +460,13 @@ def make_card(
         versions=package_versions(),
         command=tuple(job.command),
     )
+
+
+def about_average(average: Candidate | None, best: Candidate) -> dict[str, Any] | None:
+    """Return what the card says of averaged weights; None where there are none."""
+    if average is None:
+        return None
+    return {"steps": list(average.averaged), "wer": average.wer, "chosen": best == average}
 
 
 def publish(candidate: Path, out_dir: Path, card: AdapterCard) -> None:

