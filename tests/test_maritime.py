@@ -205,8 +205,8 @@ def test_preparing_gives_clean_training_and_received_test_sets(
         ("silence", "vhf"),
     ):
         assert {row.tags["channel"] for row in sets[name]} == {channel}
-    heard = {row.tags["channel"]: row.reference == "" for row in sets["train"]}
-    assert heard == {"clean": False, "vhf": True}  # silence has gone over the radio already
+    silent = {row.tags["channel"]: row.reference == "" for row in sets["train"]}
+    assert silent == {"clean": False, "vhf": True}  # silence has gone over the radio already
     assert all(5 <= int(row.tags["cnr_db"]) <= 25 for row in sets["test"] + sets["dev"])
     assert all(row.context for row in sets["test"])
     assert not any(row.context for row in sets["real"])
