@@ -40,7 +40,7 @@ class AdapterCard:
         seed: of batches, prompts, augmentation and initial weights.
         weights_sha256: checksum of the adapter's own weights.
         label_minutes: minutes of labelled audio in training, each utterance counted once.
-        silence_minutes: how many of them are of clips in which nobody speaks.
+        hears_silence: whether it was trained on clips without speech, and may write nothing.
         training_s: seconds of training, dev decoding included.
         trainable_parameters: how many numbers were trained.
         steps: optimizer steps of the whole run.
@@ -66,7 +66,7 @@ class AdapterCard:
     seed: int
     weights_sha256: str
     label_minutes: float
-    silence_minutes: float
+    hears_silence: bool
     training_s: float
     trainable_parameters: int
     steps: int

@@ -164,7 +164,7 @@ def with_adapter(model: SpeechModel, folder: Path, strength: float | None = None
         network=network,
         window=card.window,
         card=card,
-        hears_silence=card.silence_minutes > 0,
+        hears_silence=card.hears_silence,
     )
 
 

@@ -278,6 +278,8 @@ class TrainSettings:
         warmup_share: share of the steps in which the rate rises; after that it falls to 0.
         window_slack_frames: silence after the speech, in encoder frames of 20 ms.
         window_least_frames: no window is shorter, in encoder frames of 20 ms.
+        silence_share: clips of noise without speech made for each labelled utterance, where the
+            training data hold none (rows with an empty text); they teach to write nothing.
         evaluations: how often dev WER is measured and a candidate kept.
         dev_limit: at most so many dev utterances are decoded each time.
         average_last: the mean of the weights of so many last evaluations is one more candidate; 0
@@ -295,6 +297,7 @@ class TrainSettings:
     warmup_share: float = 0.1
     window_slack_frames: int = 128
     window_least_frames: int = 400
+    silence_share: float = 0.03
     evaluations: int = 5
     dev_limit: int = 80
     average_last: int = 0
@@ -312,6 +315,7 @@ class TrainSettings:
             _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; need 1 or more")
         _require(self.rate > 0, f"learning_rate {self.rate} must be above 0")
         _require(0 <= self.warmup_share < 1, f"warmup_share {self.warmup_share} is no share")
+        _require(0 <= self.silence_share <= 1, f"silence_share {self.silence_share} is no share")
         _require(
             0 <= self.window_slack_frames < MAX_FRAMES,
             f"window_slack_frames {self.window_slack_frames}: need 0 to {MAX_FRAMES - 1}",

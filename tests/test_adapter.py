@@ -32,7 +32,7 @@ def card(tmp_path: Path) -> AdapterCard:
         seed=1,
         weights_sha256=file_sha256(tmp_path / "adapter_model.safetensors"),
         label_minutes=1.5,
-        silence_minutes=0.5,
+        hears_silence=True,
         training_s=10.0,
         trainable_parameters=10,
         steps=8,

@@ -40,7 +40,7 @@ def test_functions_stay_whatever_is_imported() -> None:
     assert [getattr(asr_adapt, name) for name in NAMES] == before
     assert all(inspect.isfunction(function) for function in before)
     with pytest.raises(AttributeError, match="'fly'"):
-        asr_adapt.fly
+        _ = asr_adapt.fly
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -23,7 +23,12 @@ CPU = torch.device("cpu")
 
 
 TOY_FULL = TrainSettings(
-    method="full", epochs=8, learning_rate=3e-3, evaluations=1, window_least_frames=0
+    method="full",
+    epochs=8,
+    learning_rate=3e-3,
+    evaluations=1,
+    window_least_frames=0,
+    silence_share=0,
 )
 """A few passes after which the toy writes something."""
 
@@ -52,6 +57,7 @@ def toy_job(toy: Path, method: str = "lora") -> TrainJob:
         evaluations=2,
         dev_limit=4,
         window_least_frames=0,
+        silence_share=0,
         lora=LoraSettings(dropout=0.05),
     )
     return TrainJob(

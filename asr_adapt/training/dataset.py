@@ -287,11 +287,6 @@ def label_minutes(utterances: Sequence[Utterance]) -> float:
     return sum(u.duration_s for u in utterances if u.reference is not None) / 60
 
 
-def silence_minutes(utterances: Sequence[Utterance]) -> float:
-    """Return the minutes of audio labelled as nobody speaking: with an empty reference."""
-    return sum(u.duration_s for u in utterances if u.reference == "") / 60
-
-
 def phrases_said(utterances: Sequence[Utterance]) -> tuple[str, ...]:
     """Return the context phrases that are really said in the references, sorted."""
     said = {p for u in utterances for p in said_phrases(u.context, u.reference or "")}

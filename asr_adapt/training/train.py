@@ -44,8 +44,8 @@ from asr_adapt.training.dataset import (
     label_minutes,
     phrases_said,
     plan_batches,
-    silence_minutes,
 )
+from asr_adapt.training.quiet import quiet_clips
 from asr_adapt.training.selection import Candidate, DevSelection, best_strength, read_rows
 from asr_adapt.training.teacher import teach
 from asr_adapt.training.train_job import TrainJob
@@ -122,11 +122,12 @@ def finetune(
         if job.general and progress_for
         else None,
     )
-    rows = [*job.train, *general.replay]
+    quiet = quiet_clips(job.train, job.settings.silence_share, work / "quiet", job.seed)
+    rows = [*job.train, *general.replay, *quiet]
     plans = plan_batches(
         [u.duration_s for u in rows], job.settings.batch_size, job.settings.epochs, job.seed
     )
-    model = trainable(base, job)
+    model = trainable(base, job, hears_silence=any(row.reference == "" for row in rows))
     selection = DevSelection(model, job, general.dev, work, stop)
     watch = Watch([sum(rows[i].duration_s for i in p.indices) for p in plans], observer)
     watch.selection = selection
@@ -206,9 +207,9 @@ def data_digest(utterances: Sequence[Utterance]) -> str:
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
-def trainable(base: SpeechModel, job: TrainJob) -> SpeechModel:
+def trainable(base: SpeechModel, job: TrainJob, *, hears_silence: bool) -> SpeechModel:
     """Return the model with the weights that the method trains set free."""
-    model = replace(base, window=job.settings.window, hears_silence=silence_minutes(job.train) > 0)
+    model = replace(base, window=job.settings.window, hears_silence=hears_silence)
     if job.settings.method == "lora":
         return with_new_lora(model, job.settings.lora, job.seed)
     model.network.requires_grad_(True)
@@ -443,7 +444,7 @@ def make_card(
         seed=job.seed,
         weights_sha256=file_sha256(weight_file(best.folder)),
         label_minutes=round(label_minutes(job.train), 2),
-        silence_minutes=round(silence_minutes(job.train), 2),
+        hears_silence=model.hears_silence,
         training_s=round(json.loads((work / "seconds.json").read_text()), 1),
         trainable_parameters=sum(p.numel() for p in model.network.parameters() if p.requires_grad),
         steps=state.max_steps,
