@@ -104,18 +104,18 @@ def write_report(report: Report, out_dir: Path) -> None:
 
 
 def _clip_stores(out_dir: Path, sets: int, embed: bool) -> Iterator[ClipStore]:
-    """Yield where the clips of each set go."""
+    """Yield where the clips of each set go; room in the page that a set leaves goes to the next."""
     if not embed:
         yield from repeat(ClipFolder(out_dir), sets)
         return
-    first = ClipsInPage(MOST_EMBEDDED_BYTES if sets == 1 else _first_share())
-    yield first
-    left = ClipsInPage(MOST_EMBEDDED_BYTES - _first_share() + first.room_bytes)
-    yield from repeat(left, sets - 1)
-
-
-def _first_share() -> int:
-    return int(FIRST_SET_SHARE * MOST_EMBEDDED_BYTES)
+    left = MOST_EMBEDDED_BYTES
+    for place in range(sets):
+        after = sets - place - 1
+        share = FIRST_SET_SHARE if after and not place else 1 / (after + 1)
+        room = int(share * left)
+        store = ClipsInPage(room)
+        yield store
+        left -= room - store.room_bytes
 
 
 def _common_normaliser(runs: Sequence[Run]) -> str:

@@ -81,7 +81,8 @@ def size_note(report: Report, out_dir: Path) -> str:
     """Say how large a page with sounds is, and how many utterances it holds the sound of."""
     size = (out_dir / "report.html").stat().st_size
     clips = [each.clip is not None for part in report.sets for each in part.examples]
+    rest = "" if all(clips) else "; no more can be read or fits into a mail"
     return (
         f"report.html: one file of {size / 1e6:.1f} MB, with the sound of {sum(clips)} of "
-        f"{len(clips)} shown utterances"
+        f"{len(clips)} shown utterances{rest}"
     )
