@@ -1,4 +1,4 @@
-"""What a number was measured with: versions, processor, threads, commit."""
+"""What a number was measured with: versions, processor, threads, commit; what it is logged to."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from asr_adapt.errors import EnvironmentProblem
+from asr_adapt.settings import TRACKER_EXTRAS
 
 PACKAGES = ("torch", "torchaudio", "transformers", "peft", "datasets", "jiwer", "numpy")
 
@@ -43,6 +47,23 @@ def _processor_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def check_tracker(name: str, option: str) -> None:
+    """Refuse an experiment tracker whose package is not installed, before long work begins.
+
+    Args:
+        name: one of `asr_adapt.settings.TRACKER_EXTRAS`.
+        option: that named it, for the message.
+
+    Raises:
+        EnvironmentProblem: naming the extra that installs it.
+    """
+    if find_spec(name) is None:
+        raise EnvironmentProblem(
+            f"{option} {name}: the package {name} is not installed; "
+            f"pip install 'asr-adapt[{TRACKER_EXTRAS[name]}]'"
+        )
 
 
 def source_commit() -> str | None:

@@ -30,7 +30,9 @@ PHRASE_ORDERS = ("given", "reversed", "alphabetical")
 
 CHANNELS = ("none", "vhf", "nbfm", "am", "digital", "telephone")
 METHODS = ("lora", "full")
-REPORTERS = ("none", "tensorboard", "wandb", "mlflow")
+TRACKER_EXTRAS = {"tensorboard": "report-to", "wandb": "wandb", "mlflow": "mlflow"}
+"""Experiment trackers, by the names of their packages, and the extras that install them."""
+REPORTERS = ("none", *TRACKER_EXTRAS)
 DEFAULT_LEARNING_RATES = {"lora": 5e-4, "full": 2e-5}
 VARIANTS = ("lora", "rslora", "dora")
 PARTS = ("encoder", "decoder")

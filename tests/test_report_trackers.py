@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from asr_adapt import environment
 from asr_adapt.errors import EnvironmentProblem, UsageError
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.reporting.build import build_report
@@ -268,14 +269,14 @@ def read_back_from_wandb(
                     assert theirs == mine
 
 
-@pytest.mark.parametrize("name", log.TRACKERS)
+@pytest.mark.parametrize("name", log.WRITERS)
 def test_a_missing_package_is_named_before_any_work(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def find(wanted: str) -> object:
         return None if wanted == name else find_spec(wanted)
 
-    monkeypatch.setattr(log, "find_spec", find)
+    monkeypatch.setattr(environment, "find_spec", find)
     wishes = ReportWishes(log_to=[name])
     with pytest.raises(EnvironmentProblem, match=rf"pip install 'asr-adapt\[{name[0]}?"):
         make_report([tmp_path], tmp_path / "out", wishes, ProgressDisplay(quiet=True), seed=1)

@@ -24,7 +24,7 @@ class ReportWishes:
     Attributes:
         also: further formats (`exports.write.FORMATS`).
         embed_audio: whether the page holds its sounds and pictures itself.
-        log_to: trackers (`trackers.log.TRACKERS`).
+        log_to: trackers (`trackers.log.WRITERS`).
     """
 
     also: Sequence[str] = ()

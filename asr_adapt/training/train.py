@@ -28,7 +28,7 @@ from transformers import (
 )
 
 from asr_adapt.adapter import AdapterCard, weight_file, write_card
-from asr_adapt.environment import package_versions
+from asr_adapt.environment import check_tracker, package_versions
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
 from asr_adapt.files import file_sha256, write_whole
 from asr_adapt.model import SpeechModel, autocast, encode, with_new_lora
@@ -316,7 +316,8 @@ def training_arguments(
 ) -> TrainingArguments:
     """Translate our settings into transformers'."""
     on_gpu = model.device.type == "cuda"
-    check_reporter(job.report_to)
+    if job.report_to != "none":
+        check_tracker(job.report_to, "--report-to")
     return TrainingArguments(
         output_dir=str(staging),
         max_steps=steps,
@@ -341,16 +342,6 @@ def training_arguments(
         report_to=[] if job.report_to == "none" else [job.report_to],
         run_name=work.parent.name,
     )
-
-
-def check_reporter(name: str) -> None:
-    """Raise EnvironmentProblem if the package of a reporter is not installed."""
-    from importlib.util import find_spec
-
-    if name != "none" and find_spec(name) is None:
-        raise EnvironmentProblem(
-            f"--report-to {name}: the package {name} is not installed; pip install {name}"
-        )
 
 
 class StopAtStep(TrainerCallback):  # type: ignore[misc]

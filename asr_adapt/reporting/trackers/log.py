@@ -7,30 +7,20 @@ and nothing of it can be lost any more.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from asr_adapt.errors import EnvironmentProblem, UsageError
+from asr_adapt.environment import check_tracker
+from asr_adapt.errors import UsageError
 from asr_adapt.reporting.results import Report
 from asr_adapt.reporting.trackers import to_mlflow, to_tensorboard, to_wandb
 from asr_adapt.reporting.trackers.logged import Logged, collect
 
-
-@dataclass(frozen=True, slots=True)
-class Tracker:
-    """How a tracker is written to, and the extra of this package that installs it."""
-
-    extra: str
-    write: Callable[[Logged, Path], str]
-
-
-TRACKERS = {
-    "tensorboard": Tracker("report-to", to_tensorboard.write),
-    "wandb": Tracker("wandb", to_wandb.write),
-    "mlflow": Tracker("mlflow", to_mlflow.write),
+WRITERS: dict[str, Callable[[Logged, Path], str]] = {
+    "tensorboard": to_tensorboard.write,
+    "wandb": to_wandb.write,
+    "mlflow": to_mlflow.write,
 }
-"""Names as in ``--log-to``, which are those of the packages too."""
+"""How the trackers of `TRACKER_EXTRAS` are written to."""
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -41,13 +31,9 @@ def check_trackers(names: Sequence[str]) -> None:
         EnvironmentProblem: its package is not installed.
     """
     for name in names:
-        if name not in TRACKERS:
-            raise UsageError(f"--log-to: '{name}' is unknown (known: {', '.join(TRACKERS)})")
-        if find_spec(name) is None:
-            raise EnvironmentProblem(
-                f"--log-to {name}: the package {name} is not installed; "
-                f"pip install 'asr-adapt[{TRACKERS[name].extra}]'"
-            )
+        if name not in WRITERS:
+            raise UsageError(f"--log-to: '{name}' is unknown (known: {', '.join(WRITERS)})")
+        check_tracker(name, "--log-to")
 
 
 def log_report(
@@ -58,7 +44,7 @@ def log_report(
     Args:
         report: what `build_report` returned.
         out_dir: folder of the report.
-        names: keys of `TRACKERS`; a name may stand there twice.
+        names: keys of `WRITERS`; a name may stand there twice.
         say: told where each tracker has it.
 
     Raises:
@@ -71,5 +57,5 @@ def log_report(
     logged = collect(report, out_dir)
     shown = len(logged.utterances.rows)
     for name in dict.fromkeys(names):
-        where = TRACKERS[name].write(logged, out_dir)
+        where = WRITERS[name](logged, out_dir)
         say(f"{name}: {shown} utterances, {len(logged.sounds)} with sound: {where}")
