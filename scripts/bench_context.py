@@ -5,7 +5,7 @@
         --out recipes/maritime/results/context/whisper-tiny.en.json
 
 Takes the test set, the base model and the adapter of a finished `asr-adapt run`. Every list holds
-the unseen names that are said and made ones of the same words besides: up to 100 names a list of
+the unseen names that are said and others made of the words of all names: up to 100 names a list of
 its own for each utterance, beyond that one list for all. The wrong list holds nothing that is said.
 Words of said names count as listed in every row, whatever else is on the list.
 """
@@ -65,8 +65,9 @@ def main() -> None:
     known = set(read_bias_list(options.known).phrases) if options.known else set()
     spoken = limited([row for row in rows if row.reference], options.limit, options.seed)
     rng = random.Random(options.seed)  # noqa: S311 - lists, not secrets
-    unseen = sorted({phrase for row in rows for phrase in row.context if phrase not in known})
-    lists = list(make_lists(spoken, known, recombined(unseen, rng), rng))
+    listed = {phrase for row in rows for phrase in row.context}
+    made = [name for name in recombined(sorted(known | listed), rng) if name not in known]
+    lists = list(make_lists(spoken, known, made, rng))
     result = {
         "set": test,
         "utterances": len(spoken),
