@@ -74,6 +74,7 @@ def main() -> None:
         "names_said": sum(len(said_in(u, known)) for u in spoken),
         "model": run["model"]["name"],
         "adapter_sha256": run["adapter"]["sha256"],
+        "strength": run["adapter"]["strength"],
         "rows": list(measure_all(run, options.run / "adapter", spoken, lists)),
         "command": " ".join(["scripts/bench_context.py", *sys.argv[1:]]),
         "seed": options.seed,
@@ -129,7 +130,7 @@ def measure_all(
     yield from measure("base", base, PromptSettings(), run["normaliser"], spoken, lists)
     card = read_card(adapter)
     prompts = PromptSettings(card.prompt_template, card.prompt_budget_tokens)
-    tuned = with_adapter(base, adapter)
+    tuned = with_adapter(base, adapter, run["adapter"]["strength"])
     yield from measure("lora", tuned, prompts, run["normaliser"], spoken, lists)
 
 

@@ -22,6 +22,7 @@ from asr_adapt.cli.options import (
     prompt_options,
     reading_options,
     report_options,
+    strength_option,
 )
 from asr_adapt.errors import UsageError
 from asr_adapt.records import ARMS
@@ -35,11 +36,7 @@ if TYPE_CHECKING:
 @click.argument("data", type=PATH)
 @model_option
 @adapter_option
-@click.option(
-    "--strength",
-    type=float,
-    help="Part of the adapter's change that is applied, 0 to 1.  [default: as finetune chose]",
-)
+@strength_option
 @bias_option
 @click.option(
     "--bias-mode",

@@ -154,6 +154,11 @@ model_option = click.option(
 adapter_option = click.option(
     "--adapter", type=PATH, help="Folder that finetune wrote.  [default: none]"
 )
+strength_option = click.option(
+    "--strength",
+    type=float,
+    help="Part of the adapter's change that is applied, 0 to 1.  [default: as finetune chose]",
+)
 
 bias_option = click.option(
     "--bias", type=PATH, help="File with phrases that may be said, one a line.  [default: none]"

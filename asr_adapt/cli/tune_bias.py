@@ -20,6 +20,7 @@ from asr_adapt.cli.options import (
     output_options,
     prompt_options,
     reading_options,
+    strength_option,
 )
 from asr_adapt.errors import UsageError
 from asr_adapt.settings import BIAS_MODES
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @click.argument("data", type=PATH)
 @model_option
 @adapter_option
+@strength_option
 @bias_option
 @click.option("--out", type=PATH, required=True, help="bias.toml to write.")
 @click.option(
@@ -77,6 +79,7 @@ def tune_bias_command(
     data: Path,
     model: str,
     adapter: Path | None,
+    strength: float | None,
     bias: Path | None,
     out: Path,
     examples: Path | None,
@@ -123,6 +126,7 @@ def tune_bias_command(
         job = TuningJob(
             weights=resolve_weights(model),
             adapter=adapter,
+            strength=strength,
             dev=select_for_test(read_checked(data, rules, display), split, display.say),
             dev_name=data.name,
             bias_list=read_bias_list(bias) if bias else None,

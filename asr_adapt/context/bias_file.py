@@ -76,6 +76,7 @@ class TuningRecord:
         model: name of the base model.
         model_sha256: of its weights.
         adapter_sha256: of the adapter's weights; "" without one.
+        strength: part of the adapter that was applied; 0 without one.
         dev: the data, as it was named.
         dev_sha256: of the utterances decoded.
         utterances: how many they are.
@@ -91,6 +92,7 @@ class TuningRecord:
     model: str
     model_sha256: str
     adapter_sha256: str
+    strength: float
     dev: str
     dev_sha256: str
     utterances: int

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from asr_adapt.adapter import check_base, read_card
+from asr_adapt.adapter import at_strength, check_base, read_card
 from asr_adapt.base_weights.weights import ResolvedWeights
 from asr_adapt.context.bias_file import (
     BiasChoice,
@@ -46,6 +46,7 @@ class TuningJob:
         dev: labelled speech of the domain, never test speech; those without text are left out.
         dev_name: the data as it was named.
         bias_list: phrases told about every utterance, besides its own context.
+        strength: part of the adapter's change that is applied; None for what training chose.
         examples: transcripts of training data, which ``few-shot`` shows.
         prompts: template and budget where no adapter says so.
         normaliser: domain normaliser.
@@ -67,6 +68,7 @@ class TuningJob:
     normaliser: str
     device: str
     seed: int
+    strength: float | None = None
     examples: BiasList | None = None
     limit: int = 60
     bound: float = BOUND
@@ -163,7 +165,7 @@ def in_words(choice: BiasChoice | None) -> str:
 def load_model(job: TuningJob) -> SpeechModel:
     """Load the base model, with the adapter if there is one."""
     model = load_base(job.weights, pick_device(job.device))
-    return with_adapter(model, job.adapter) if job.adapter else model
+    return with_adapter(model, job.adapter, job.strength) if job.adapter else model
 
 
 def dev_speech(job: TuningJob, record: TuningRecord, dev: Sequence[Utterance]) -> DevSpeech:
@@ -180,7 +182,7 @@ def dev_speech(job: TuningJob, record: TuningRecord, dev: Sequence[Utterance]) -
 
 def tuning_record(job: TuningJob, dev: Sequence[Utterance]) -> TuningRecord:
     """Return what is tuned on what, by which a stopped run is known again."""
-    card = read_card(job.adapter) if job.adapter else None
+    card = at_strength(read_card(job.adapter), job.strength) if job.adapter else None
     prompts = job.prompts
     if card and job.adapter:
         check_base(job.adapter, card, job.weights.name, job.weights.sha256)
@@ -189,6 +191,7 @@ def tuning_record(job: TuningJob, dev: Sequence[Utterance]) -> TuningRecord:
         model=job.weights.name,
         model_sha256=job.weights.sha256,
         adapter_sha256=card.weights_sha256 if card else "",
+        strength=card.strength if card else 0.0,
         dev=job.dev_name,
         dev_sha256=utterances_sha256(dev),
         utterances=len(dev),
