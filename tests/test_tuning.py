@@ -10,8 +10,8 @@ from asr_adapt.settings import PHRASE_ORDERS, PROMPT_STRATEGIES
 
 RECORD = TuningRecord(
     model="toy", model_sha256="0", adapter_sha256="", strength=0.0, dev="dev", dev_sha256="1",
-    utterances=2, bias_list="", examples="", normaliser="raw", bound=0.003, prompt_template="{phrases}.",
-    prompt_budget_tokens=223, seed=1,
+    utterances=2, bias_list="", examples="", normaliser="raw", bound=0.003,
+    prompt_template="{phrases}.", prompt_budget_tokens=223, seed=1,
 )  # fmt: skip
 
 
