@@ -204,7 +204,7 @@ def test_a_run_says_what_it_resampled() -> None:
     scores = _run(_SAID, {"base": _GOOD})
     assert (scores.blocks, scores.n_blocks) == ("recording", 30)
     assert scores.caveat is not None
-    assert (scores.normaliser, scores.normaliser_version) == ("spoken-en", "1")
+    assert (scores.normaliser, scores.normaliser_version) == ("spoken-en", "2")
 
 
 def test_unlabelled_utterances_are_listed() -> None:

@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_adapt.errors import UsageError
-from asr_adapt.words.spoken_words import RESERVED
+from asr_adapt.words.spoken_words import (
+    COMPASS,
+    COMPOUND_NOUNS,
+    COMPOUNDS,
+    FILLERS,
+    LETTERS,
+    ORDINALS,
+    RESERVED,
+    UNITS,
+    UNITS_OF_TEN,
+)
 from asr_adapt.words.text import get_normaliser
 
 spoken = get_normaliser("spoken-en")
@@ -289,3 +299,19 @@ def test_neither_text_nor_score_loads_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("open_form", [*COMPOUND_NOUNS, *COMPOUNDS])
+def test_compounds_are_the_same_however_they_are_written(open_form: str) -> None:
+    spoken = get_normaliser("spoken-en")
+    closed, hyphened = open_form.replace(" ", ""), open_form.replace(" ", "-")
+    assert len(open_form.split()) == 2
+    texts = {spoken(f"five {form} six") for form in (open_form, closed, hyphened)}
+    assert texts == {spoken(f"five {closed} six")}
+    assert spoken(closed).split() == [spoken(closed)]
+
+
+def test_no_compound_is_made_of_what_means_something_else() -> None:
+    parts = {word for form in (*COMPOUND_NOUNS, *COMPOUNDS) for word in form.split()}
+    others = {*LETTERS, *UNITS, *UNITS_OF_TEN, *ORDINALS, *COMPASS, *FILLERS}
+    assert not parts & others

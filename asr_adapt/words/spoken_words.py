@@ -48,6 +48,10 @@ def _list(words: str) -> list[str]:
     return words.split()
 
 
+def _compounds(text: str) -> tuple[str, ...]:
+    return tuple(pair.replace("+", " ") for pair in text.split())
+
+
 _ONES = _list("zero one two three four five six seven eight nine")
 _TEENS = _list("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen")
 _TENS = _list("twenty thirty forty fifty sixty seventy eighty ninety")
@@ -141,7 +145,50 @@ WORDS = {
     "seelonce": "silence",
 }
 
+# Written open or closed, spoken alike; nouns with their plural. Chosen by hand: sea, air, roads,
+# telephone and office, and what is common. None holds a number, a unit or a letter's name.
+COMPOUND_NOUNS = _compounds(
+    "air+craft air+field air+line air+port air+space air+speed air+strip air+way back+ground"
+    " back+slash back+space boat+swain break+down break+water bulk+head by+pass by+stander"
+    " cat+walk check+list check+point coast+guard coast+line cock+pit copy+right cross+road"
+    " cross+wind day+break day+light dead+line dead+weight deck+hand dial+tone dock+side"
+    " dock+yard down+draft down+stream draw+bridge drive+way ear+phone eye+witness fair+way"
+    " ferry+boat file+name fire+arm fire+boat fire+fighter fire+house fire+man fire+place"
+    " flag+ship flash+light flood+gate flood+light fog+horn fore+castle free+way gang+way"
+    " gear+box glide+path glide+slope ground+speed gun+fire gun+shot hand+cuff hand+held"
+    " hand+rail hand+set hand+shake hatch+way head+count head+light head+line head+phone"
+    " head+quarter head+set head+way head+wind high+way house+boat house+hold ice+berg"
+    " ice+breaker jet+way key+board key+pad key+word land+fall land+line land+mark land+slide"
+    " lay+by life+belt life+boat life+guard life+jacket life+line life+raft light+house"
+    " light+ship line+man long+line look+out loud+speaker low+land mail+box main+land"
+    " main+sail mid+night mid+ship mid+stream mid+way moon+light motor+bike motor+boat"
+    " motor+cycle motor+way name+plate night+fall north+bound note+book out+board out+bound"
+    " out+house over+board over+head over+pass paper+work pass+code pass+port pass+word"
+    " pay+load phone+book pine+apple pipe+line port+hole post+card post+code post+man"
+    " power+boat push+back quay+side rail+road rail+way rain+fall read+back rear+guard"
+    " road+block road+side road+way roof+top row+boat run+way sail+boat sand+bank sand+bar"
+    " sea+farer sea+man sea+plane sea+port sea+side sea+way sea+weed sea+worthy semi+colon"
+    " ship+mate ship+wreck ship+yard shore+line short+cut short+wave side+band side+walk"
+    " sign+post slip+way snow+storm south+bound speed+boat star+board step+ladder stop+watch"
+    " stow+away sun+rise sun+set tail+gate tail+wind taxi+way tide+way time+stamp time+table"
+    " tooth+ache touch+down touch+tone tow+boat trade+mark trip+wire tug+boat turn+pike"
+    " under+pass under+score up+draft voice+mail walk+way ward+room ware+house watch+man"
+    " watch+tower water+fall water+front water+line water+logged water+way wave+length"
+    " way+bill way+point week+day week+end wheel+chair wheel+house winch+man wind+shield"
+    " wind+sock work+shop wrist+watch"
+)
+COMPOUNDS = _compounds(
+    "along+side any+body any+thing any+way any+where down+wind east+bound every+body"
+    " every+thing every+where full+time her+self him+self in+bound in+shore in+side it+self"
+    " lower+case my+self off+line off+shore on+board on+line on+shore on+wards our+selves"
+    " out+side over+night some+body some+thing some+times some+where them+selves to+day"
+    " to+morrow to+night under+water under+way up+hill up+stream up+wind upper+case west+bound"
+    " your+self"
+)
+
 PHRASES = {
+    **{open_: open_.replace(" ", "") for open_ in (*COMPOUND_NOUNS, *COMPOUNDS)},
+    **{f"{open_}s": f"{open_.replace(' ', '')}s" for open_ in COMPOUND_NOUNS},
     "call sign": "callsign",
     "fox trot": "foxtrot",
     "may day": "mayday",

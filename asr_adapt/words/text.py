@@ -90,6 +90,6 @@ _NORMALISERS = {
     for normaliser in (
         Normaliser("raw", "1", _raw),
         Normaliser("whisper-en", version("whisper-normalizer"), _whisper),
-        Normaliser("spoken-en", "1", _spoken),
+        Normaliser("spoken-en", "2", _spoken),
     )
 }
