@@ -281,7 +281,7 @@ class TrainSettings:
         window_slack_frames: silence after the speech, in encoder frames of 20 ms.
         window_least_frames: no window is shorter, in encoder frames of 20 ms.
         silence_share: clips of noise without speech made for each labelled utterance, where the
-            training data hold none (rows with an empty text); they teach to write nothing.
+            training data hold none (an empty reference in a manifest); they teach to write nothing.
         evaluations: how often dev WER is measured and a candidate kept.
         dev_limit: at most so many dev utterances are decoded each time.
         average_last: the mean of the weights of so many last evaluations is one more candidate; 0
