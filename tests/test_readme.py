@@ -225,3 +225,28 @@ def test_exit_codes_are_those_of_the_errors() -> None:
         if isinstance(each, type) and issubclass(each, errors.AsrAdaptError)
     }
     assert listed == raised | {0}
+
+
+def test_the_pages_of_ways_of_telling_hold_every_row_of_their_json() -> None:
+    assert run_readme("--check").returncode == 0
+    for path in sorted(ROOT.glob("recipes/*/results/context/*.json")):
+        page = (path.parent / "README.md").read_text(encoding="utf-8")
+        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        for row in rows:
+            assert f"| `{row['arm']}` | {row['list']} | {100 * row['wer']:.1f} |" in page
+
+
+def test_a_page_that_differs_is_found(checkout: Path) -> None:
+    folder = checkout / "recipes" / "sea" / "results" / "context"
+    folder.mkdir(parents=True)
+    row = {"arm": "base", "list": "10", "wer": 0.5, "biased_wer": None, "unbiased_wer": 0.4}
+    result = {"model": "m", "set": "calls", "utterances": 2, "names_said": 1, "seed": 1}
+    rows = [{**row, "leak_rate": 0.0, "decode_s": 1.0}]
+    result |= {"rows": rows, "command": "a bench"}
+    (folder / "m.json").write_text(json.dumps(result))
+    missing = run_readme("--check", "--root", checkout)
+    assert missing.returncode == 1
+    assert "recipes/sea/results/context/README.md" in missing.stdout
+    run_readme("--root", checkout)
+    assert run_readme("--check", "--root", checkout).returncode == 0
+    assert "| `base` | 10 | 50.0 | - | 40.0 | 0.0 | 1 |" in (folder / "README.md").read_text()
