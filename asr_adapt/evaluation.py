@@ -189,7 +189,7 @@ def arm_plan(
     def plan(utterances: Sequence[Utterance], heard: Sequence[str]) -> ArmPlan:
         ids = [u.utterance_id for u in utterances]
         told = tell_all(utterances, teller, dict(zip(ids, heard, strict=True)))
-        common = teller.shared if job.bias.mode in ("boost", "both") else ()
+        common = teller.shared if job.bias.boosts_all else ()
         boosted = {uid: each.boosted for uid, each in told.items()}
         return ArmPlan(
             arm,

@@ -128,6 +128,16 @@ class BiasSettings:
         """Whether phrases are boosted."""
         return self.mode != "prompt"
 
+    @property
+    def retrieves(self) -> bool:
+        """Whether a first pass chooses what is told."""
+        return self.mode == "retrieve"
+
+    @property
+    def boosts_all(self) -> bool:
+        """Whether the whole shared list is boosted, in every utterance alike."""
+        return self.boosts and not self.retrieves
+
 
 @dataclass(frozen=True, slots=True)
 class PromptMix:

@@ -66,9 +66,8 @@ class Teller:
         self.tokenize = tokenize
         self.normalise = normalise
         self.transcripts = tuple(transcripts)
-        retrieves = bias.mode == "retrieve"
-        self.index = build_index(self.shared, normalise) if retrieves else None
-        self.listens = retrieves or (bias.strategy == "few-shot" and bias.prompts)
+        self.index = build_index(self.shared, normalise) if bias.retrieves else None
+        self.listens = bias.retrieves or (bias.strategy == "few-shot" and bias.prompts)
         self.strategy = get_strategy(bias.strategy)
         self.written: dict[Known, Prompt] = {}
 

@@ -164,7 +164,7 @@ class DevTrials:
         texts: dict[str, str] = {}
         started = time.perf_counter()
         boosted = {uid: each.boosted for uid, each in told.items()}
-        shared = self.dev.shared if told and boosts_all(choice) else ()
+        shared = self.dev.shared if told and choice.bias.boosts_all else ()
         prompts = {u.utterance_id: NO_PROMPT for u in self.dev.utterances}
         prompts.update({uid: each.prompt for uid, each in told.items()})
         plan = ArmPlan(
@@ -224,8 +224,3 @@ def encode_batch(model: SpeechModel, batch: Sequence[Utterance]) -> EncodedBatch
     return EncodedBatch(
         batch, encode_sounds(model, [sounds[u.utterance_id] for u in batch], frames)
     )
-
-
-def boosts_all(choice: BiasChoice) -> bool:
-    """Return whether the whole shared list is boosted, in every utterance alike."""
-    return choice.bias.boosts and choice.bias.mode != "retrieve"

@@ -155,7 +155,7 @@ def in_words(choice: BiasChoice | None) -> str:
         parts += [bias.strategy, bias.order]
     if bias.boosts:
         parts.append(f"bonus {bias.boost.bonus:g}")
-    if bias.mode == "retrieve":
+    if bias.retrieves:
         parts.append(f"{bias.candidates} candidates")
     if choice.beam_size > 1:
         parts.append(f"{choice.beam_size} beams")

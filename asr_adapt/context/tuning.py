@@ -78,7 +78,7 @@ class Space:
         return [with_bias(choice, replace(choice.bias, boost=boost)) for boost in boosts]
 
     def _candidates(self, choice: BiasChoice) -> list[BiasChoice]:
-        if choice.bias.mode != "retrieve":
+        if not choice.bias.retrieves:
             return []
         return [with_bias(choice, replace(choice.bias, candidates=n)) for n in self.candidates]
 
