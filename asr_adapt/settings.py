@@ -34,6 +34,8 @@ TRACKER_EXTRAS = {"tensorboard": "report-to", "wandb": "wandb", "mlflow": "mlflo
 """Experiment trackers, by the names of their packages, and the extras that install them."""
 REPORTERS = ("none", *TRACKER_EXTRAS)
 DEFAULT_LEARNING_RATES = {"lora": 5e-4, "full": 2e-5}
+MOST_LIKELY = 32
+"""So many of the base model's likeliest tokens are kept at each place of a replayed text."""
 VARIANTS = ("lora", "rslora", "dora")
 PARTS = ("encoder", "decoder")
 ALL_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
@@ -177,6 +179,8 @@ class Augmentation:
         channel: ``none``, ``vhf`` (marine FM), ``nbfm`` (land mobile FM), ``am`` (airband),
             ``digital`` (land mobile, codec2) or ``telephone``; put on examples that are tagged
             ``channel = clean``, never on sound that came over a channel already.
+        other_channels: further ones, so that an adapter for one radio is not lost on others.
+        other_share: share of draws, between 0 and 1, that fall on one of those.
         cnr_db_low: weakest carrier-to-noise ratio drawn for a radio channel, in dB.
         cnr_db_high: strongest.
         time_mask_share: longest share of a clip hidden by SpecAugment's time mask
@@ -189,6 +193,8 @@ class Augmentation:
     """
 
     channel: str = "none"
+    other_channels: tuple[str, ...] = ()
+    other_share: float = 0.5
     cnr_db_low: float = 5.0
     cnr_db_high: float = 30.0
     time_mask_share: float = 0.05
@@ -197,10 +203,12 @@ class Augmentation:
     speed_percent: int = 10
 
     def __post_init__(self) -> None:
-        _require(
-            self.channel in CHANNELS,
-            f"channel {self.channel!r} is unknown; use one of {', '.join(CHANNELS)}",
-        )
+        for channel in (self.channel, *self.other_channels):
+            _require(
+                channel in CHANNELS,
+                f"channel {channel!r} is unknown; use one of {', '.join(CHANNELS)}",
+            )
+        _require(0 <= self.other_share <= 1, f"other_share {self.other_share} is no share")
         _require(
             self.cnr_db_low <= self.cnr_db_high,
             f"cnr_db_low {self.cnr_db_low} is above cnr_db_high {self.cnr_db_high}",
@@ -216,22 +224,25 @@ class Augmentation:
 class ReplaySettings:
     """How general speech is mixed into training, so that it is not forgotten.
 
-    Its text is what the untouched model makes of the clean sound with its full window: no labels
+    Its target is what the untouched model makes of the clean sound with its full window: no labels
     are needed, and the adapter learns to do with a shorter window, and through a channel, what the
     model did without (after Learning without Forgetting, Li & Hoiem 2016,
-    https://arxiv.org/abs/1606.09282).
+    https://arxiv.org/abs/1606.09282). The target is not the text alone but what the model found
+    likely at each token of it (Hinton et al. 2015, https://arxiv.org/abs/1503.02531).
 
     Attributes:
         clips: at most so many clips are mixed in, drawn by seed.
         dev_clips: at most so many others measure what is forgotten; never more than a fifth.
         channel_share: share of clips sent over the training's channel, drawn anew in every epoch.
         telephone_share: share sent over a telephone line.
+        likeliest: so many tokens at each place share the target; 1 for the text alone.
     """
 
     clips: int = 400
     dev_clips: int = 40
     channel_share: float = 0.4
     telephone_share: float = 0.2
+    likeliest: int = 16
 
     def __post_init__(self) -> None:
         _require(self.clips >= 0 and self.dev_clips >= 0, "replay clips must not be negative")
@@ -239,6 +250,10 @@ class ReplaySettings:
         _require(
             min(shares) >= 0 and sum(shares) <= 1,
             f"replay shares {shares} must not be negative nor add up to more than 1",
+        )
+        _require(
+            1 <= self.likeliest <= MOST_LIKELY,
+            f"replay likeliest {self.likeliest}: need 1 to {MOST_LIKELY}",
         )
 
 

@@ -27,10 +27,13 @@ from asr_adapt.training.dataset import (
     TrainingBatches,
     at_other_speed,
     bucketed,
+    collate_targets,
     collate_tokens,
+    draw_channel,
     plan_batches,
     text_tokens,
 )
+from asr_adapt.training.lessons import likeliest
 from asr_adapt.window import Window, length_bucket
 from tests.toys import toy_base, toy_rows
 
@@ -61,6 +64,7 @@ def batches(
         prompts=PromptSettings(),
         augmentation=augmentation or Augmentation(channel="vhf"),
         replay=ReplaySettings(),
+        soft={},
         seed=seed,
     )
 
@@ -292,7 +296,48 @@ def test_a_missing_sound_names_the_utterance(toy: Path) -> None:
         prompts=PromptSettings(),
         augmentation=Augmentation(),
         replay=ReplaySettings(),
+        soft={},
         seed=1,
     )
     with pytest.raises(DataError, match=gone.utterance_id):
         _ = items[0]
+
+
+def test_soft_texts_fill_the_places_of_labels_and_no_others() -> None:
+    labels = torch.tensor([[IGNORED_LABEL, 7, 8, END], [5, END, IGNORED_LABEL, IGNORED_LABEL]])
+    soft = likeliest(torch.randn(3, 50, generator=torch.Generator().manual_seed(1))).cut(4)
+    targets = collate_targets(labels, [soft, None])
+    ids, shares = targets["target_ids"], targets["target_shares"]
+    assert ids.shape == shares.shape == (2, 4, 4)
+    assert torch.equal(ids[0, 1:], soft.ids.long())
+    assert torch.equal(shares[0, 1:], soft.shares)
+    assert ids[1, :2, 0].tolist() == [5, END]
+    assert torch.allclose(shares[labels != IGNORED_LABEL].sum(-1), torch.ones(5))
+    hard = collate_targets(labels, [None, None])
+    assert hard["target_ids"].shape == (2, 4, 1)
+
+
+@pytest.mark.parametrize("kept", [1, 3, 16])
+def test_a_cut_soft_text_adds_up_to_one_and_keeps_its_order(kept: int) -> None:
+    soft = likeliest(torch.randn(5, 300, generator=torch.Generator().manual_seed(2)))
+    cut = soft.cut(kept)
+    assert cut.ids.shape == (5, kept)
+    assert torch.allclose(cut.shares.sum(-1), torch.ones(5))
+    assert (cut.shares.diff(dim=-1) <= 0).all()
+    assert torch.allclose(cut.shares[:, 0] * soft.shares[:, :kept].sum(-1), soft.shares[:, 0])
+
+
+def test_other_channels_are_drawn_in_their_share(toy: Path) -> None:
+    others = Augmentation(channel="vhf", other_channels=("am", "nbfm"), other_share=0.4)
+    rng = np.random.default_rng(1)
+    drawn = Counter(draw_channel(others, rng) for _ in range(3000))
+    assert drawn["vhf"] / 3000 == pytest.approx(0.6, abs=0.05)
+    assert drawn["am"] / 3000 == pytest.approx(0.2, abs=0.04)
+    assert set(drawn) == {"vhf", "am", "nbfm"}
+
+
+def test_without_other_channels_nothing_is_drawn() -> None:
+    """So a training without them is the one it was before there were any."""
+    rng, untouched = np.random.default_rng(1), np.random.default_rng(1)
+    assert draw_channel(Augmentation(channel="vhf"), rng) == "vhf"
+    assert rng.random() == untouched.random()

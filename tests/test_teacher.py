@@ -7,18 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from asr_adapt.adapter import AdapterCard, read_card
+from asr_adapt.audio import load_utterance
 from asr_adapt.decode import ArmPlan, decode_arms
 from asr_adapt.errors import Stopped
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
-from asr_adapt.model import SpeechModel, with_adapter
+from asr_adapt.model import SpeechModel, mel_features, prompted_start, with_adapter
 from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.settings import DecodeSettings, ReplaySettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.training.dataset import REPLAY
+from asr_adapt.training.dataset import REPLAY, text_tokens
+from asr_adapt.training.lessons import content_key, keyed, lessons
 from asr_adapt.training.selection import best_strength
-from asr_adapt.training.teacher import content_key, draw, teach, usable
+from asr_adapt.training.teacher import draw, teach, usable
 from asr_adapt.training.train import finetune
 from asr_adapt.training.train_job import TrainJob
 from asr_adapt.window import FULL_WINDOW
@@ -84,7 +87,7 @@ def test_labels_change_nothing_and_the_second_time_nothing_is_decoded(
 ) -> None:
     general = toy_rows(toy, "train")[:10]
     before = taught(base, general)
-    monkeypatch.setattr("asr_adapt.decode.encode_sounds", None)  # a decode would fail
+    monkeypatch.setattr("asr_adapt.training.lessons.encode_sounds", None)  # a decode would fail
     assert (
         taught(base, [replace(u, reference=f"label {i}") for i, u in enumerate(general)]) == before
     )
@@ -153,3 +156,67 @@ def test_the_strength_weighs_both_kinds_of_error() -> None:
     assert best_strength(rows) == 0.8
     alone = [{"strength": r["strength"], "wer": r["wer"]} for r in rows]
     assert best_strength(alone) == 1.0
+
+
+def test_what_else_a_text_might_be_is_what_the_model_finds_likely(
+    toy: Path, base: SpeechModel
+) -> None:
+    """Against the network itself, one clip at a time, all its vocabulary in float64."""
+    clips = [u for u in toy_rows(toy, "train")[:6]]
+    found = lessons(base, clips, StopRequest(), None)
+    whisper = base.whisper.double()
+    told = [(clip, found[key]) for key, clip in keyed(clips) if found[key].row.text]
+    assert told
+    for clip, lesson in told:
+        soft = lesson.soft
+        assert soft is not None
+        sound = load_utterance(clip)
+        features = mel_features(base, [sound], base.window.frames(clip.duration_s)).double()
+        start = prompted_start(base, (), "en")
+        text = text_tokens(base, lesson.row.text)
+        with torch.inference_mode():
+            logits = whisper(features, decoder_input_ids=torch.tensor([start + text])).logits[0]
+        shares, ids = logits[len(start) - 1 :].softmax(-1).topk(soft.ids.shape[1])
+        assert len(soft.ids) == len(text) + 1
+        assert torch.allclose(soft.shares.double(), shares, atol=1e-4)
+        assert (soft.ids[:, 0] == ids[:, 0]).float().mean() > 0.9  # ties fall as they may
+
+
+def test_lessons_are_the_same_after_a_stop_and_whoever_asks(
+    toy: Path, base: SpeechModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = toy_rows(toy, "train")[:20]
+    whole = lessons(base, clips, StopRequest(), None)
+    monkeypatch.setenv("ASR_ADAPT_CACHE", str(tmp_path / "other"))
+    stop = StopRequest()
+
+    def stop_early(done: int, total: int) -> None:
+        if done < total:
+            stop.signal_name = "SIGTERM"
+
+    with pytest.raises(Stopped):
+        lessons(base, clips, stop, stop_early)
+    resumed = lessons(base, clips[::-1], StopRequest(), None)
+    assert set(resumed) == set(whole)
+    for key, lesson in whole.items():
+        assert resumed[key].row.text == lesson.row.text
+        assert (resumed[key].soft is None) == (lesson.soft is None)
+        if lesson.soft:
+            other = resumed[key].soft
+            assert other is not None
+            assert torch.equal(other.shares, lesson.soft.shares)
+
+
+def test_an_unreadable_clip_teaches_nothing_and_stops_nothing(
+    toy: Path, base: SpeechModel, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.flac"
+    broken.write_bytes(b"fLaC not really")
+    clips = toy_rows(toy, "train")[:6]
+    clips = [replace(clips[0], audio_path=broken), *clips[1:]]
+    told: list[str] = []
+    speech = teach(
+        base, clips, ReplaySettings(clips=6, dev_clips=0), 1, stop=StopRequest(), notice=told.append
+    )
+    assert clips[0].utterance_id not in {u.utterance_id for u in speech.replay}
+    assert told

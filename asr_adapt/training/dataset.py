@@ -8,7 +8,7 @@ them. Shapes: B batch, M mel bins, F encoder frames, L decoder tokens.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,6 +47,24 @@ class BatchPlan:
 
     epoch: int
     indices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SoftText:
+    """What a text might have been: at each of its N tokens, its end included, the K likeliest.
+
+    Attributes:
+        ids: tokens, likeliest first, (N, K).
+        shares: their probabilities, (N, K).
+    """
+
+    ids: torch.Tensor
+    shares: torch.Tensor
+
+    def cut(self, likeliest: int) -> SoftText:
+        """Return the likeliest tokens alone, their shares adding up to 1."""
+        shares = self.shares[:, :likeliest]
+        return SoftText(self.ids[:, :likeliest], shares / shares.sum(-1, keepdim=True))
 
 
 def plan_batches(
@@ -109,7 +127,8 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         mix: how often which kind of prompt is given.
         prompts: how phrases become a prompt.
         augmentation: what is done to the sound.
-        replay: over which channels general speech is sent.
+        replay: over which channels general speech is sent, and how much of ``soft`` is taught.
+        soft: what else the text of some utterances might be, by id.
         seed: of everything drawn.
     """
 
@@ -124,6 +143,7 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         prompts: PromptSettings,
         augmentation: Augmentation,
         replay: ReplaySettings,
+        soft: Mapping[str, SoftText],
         seed: int,
     ) -> None:
         self.model = model
@@ -134,6 +154,7 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         self.prompts = prompts
         self.augmentation = augmentation
         self.replay = replay
+        self.soft = soft
         self.seed = seed
         self.contexts = training_contexts(utterances)
         self.pool = unique(p for c in self.contexts.values() for p in c)
@@ -150,12 +171,17 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         sounds = [self._sound(u, plan.epoch) for u in chosen]
         features = mel_features(self.model, sounds, self._frames(sounds, rng))
         features = mask_spectrum(features, sounds, self.augmentation, int(rng.integers(2**31)))
-        rows = [self._tokens(u, rng) for u in chosen]
-        return {"input_features": features, **collate_tokens(rows, self._pad_id)}
+        tokens = collate_tokens([self._tokens(u, rng) for u in chosen], self._pad_id)
+        targets = collate_targets(tokens["labels"], [self._soft(u) for u in chosen])
+        return {"input_features": features, **tokens, **targets}
 
     @property
     def _pad_id(self) -> int:
         return int(self.model.tokenizer.convert_tokens_to_ids("<|endoftext|>"))
+
+    def _soft(self, utterance: Utterance) -> SoftText | None:
+        soft = self.soft.get(utterance.utterance_id)
+        return soft.cut(self.replay.likeliest) if soft else None
 
     def _said(self, utterance: Utterance) -> tuple[str, ...]:
         return said_phrases(self.contexts[utterance.utterance_id], utterance.reference or "")
@@ -178,10 +204,10 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         if tag == REPLAY:
             drawn = rng.random()
             if drawn < self.replay.channel_share:
-                return self.augmentation.channel
+                return draw_channel(self.augmentation, rng)
             rest = drawn - self.replay.channel_share
             return "telephone" if rest < self.replay.telephone_share else "none"
-        return self.augmentation.channel if tag == "clean" else "none"
+        return draw_channel(self.augmentation, rng) if tag == "clean" else "none"
 
     def _frames(self, sounds: Sequence[np.ndarray], rng: np.random.Generator) -> int:
         longest_s = max(len(s) for s in sounds) / SAMPLE_RATE_HZ
@@ -231,6 +257,31 @@ def collate_tokens(
     return {"decoder_input_ids": inputs, "labels": labels}
 
 
+def collate_targets(
+    labels: torch.Tensor, softs: Sequence[SoftText | None]
+) -> dict[str, torch.Tensor]:
+    """Make the distributions to be learned: of labels, which are certain, or of soft texts.
+
+    Args:
+        labels: (B, L), -100 where nothing is learned.
+        softs: for each row what else its text might be, (N, K) for the N labels of the row.
+
+    Returns:
+        ``target_ids`` and ``target_shares``, both (B, L, K).
+    """
+    width = max([1, *(soft.ids.shape[1] for soft in softs if soft)])
+    ids = torch.zeros(*labels.shape, width, dtype=torch.long)
+    shares = torch.zeros(*labels.shape, width)
+    ids[..., 0], shares[..., 0] = labels.clamp(min=0), 1.0
+    for row, soft in enumerate(softs):
+        if soft:
+            places = labels[row] != IGNORED_LABEL
+            ids[row, places], shares[row, places] = 0, 0.0
+            ids[row, places, : soft.ids.shape[1]] = soft.ids.long()
+            shares[row, places, : soft.ids.shape[1]] = soft.shares
+    return {"target_ids": ids, "target_shares": shares}
+
+
 def at_other_speed(sound: np.ndarray, percent: int, rng: np.random.Generator) -> np.ndarray:
     """Play sound up to ``percent`` faster or slower, but never so slowly that Whisper cuts it."""
     faster = int(rng.integers(-percent, percent + 1))
@@ -239,6 +290,14 @@ def at_other_speed(sound: np.ndarray, percent: int, rng: np.random.Generator) ->
     played = torchaudio.functional.resample(torch.from_numpy(sound), 100 + faster, 100)
     changed: np.ndarray = played.numpy()
     return changed
+
+
+def draw_channel(augmentation: Augmentation, rng: np.random.Generator) -> str:
+    """Return the augmentation's channel, or one of its others in their share of draws."""
+    others = augmentation.other_channels
+    if not others or rng.random() >= augmentation.other_share:
+        return augmentation.channel
+    return others[int(rng.integers(len(others)))]
 
 
 def through_channel(

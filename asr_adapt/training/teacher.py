@@ -1,28 +1,24 @@
-"""General speech without labels: its text is what the untouched model makes of it.
+"""General speech without labels: its target is what the untouched model makes of it.
 
-The base model listens with its full window, once; what it wrote is kept in the cache by the content
-of the sound. Training mixes the clips in (`asr_adapt.training.dataset`), selection measures on
-others what an adapter forgets. A clip on which the base model loops or hears nothing teaches
-nothing and is left out, with a notice.
+Clips are drawn for two uses: training mixes some in (`asr_adapt.training.dataset`), selection
+measures on others what an adapter forgets. What the base model makes of them are their lessons
+(`asr_adapt.training.lessons`). A clip on which it loops or hears nothing teaches nothing and is
+left out, with a notice.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from asr_adapt.base_weights.weight_cache import cache_root
-from asr_adapt.decode import ArmPlan, decode_arms
-from asr_adapt.files import file_sha256
-from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.model import SpeechModel
 from asr_adapt.records import Hypothesis, Utterance
-from asr_adapt.settings import DecodeSettings, ReplaySettings
+from asr_adapt.settings import ReplaySettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.training.dataset import REPLAY
+from asr_adapt.training.dataset import REPLAY, SoftText
+from asr_adapt.training.lessons import Lesson, keyed, lessons
 
 Progress = Callable[[int, int], None]
 
@@ -34,10 +30,12 @@ class GeneralSpeech:
     Attributes:
         replay: to mix into training.
         dev: to measure what is forgotten; none of it is in ``replay``.
+        soft: what else the base model might have written of ``replay``, by utterance id.
     """
 
     replay: Sequence[Utterance] = ()
     dev: Sequence[Utterance] = ()
+    soft: Mapping[str, SoftText] = field(default_factory=dict)
 
 
 def teach(
@@ -67,8 +65,9 @@ def teach(
     drawn = draw(general, settings, seed)
     if not drawn.replay and not drawn.dev:
         return drawn
-    texts = base_texts(base, [*drawn.replay, *drawn.dev], stop, progress)
-    taught = GeneralSpeech(with_texts(drawn.replay, texts), with_texts(drawn.dev, texts))
+    found = lessons(base, [*drawn.replay, *drawn.dev], stop, progress)
+    replay, soft = with_lessons(drawn.replay, found)
+    taught = GeneralSpeech(replay, with_lessons(drawn.dev, found)[0], soft)
     lost = len(drawn.replay) + len(drawn.dev) - len(taught.replay) - len(taught.dev)
     if lost:
         notice(f"{lost} clips of general speech left out: {base.name} loops or hears nothing there")
@@ -83,41 +82,19 @@ def draw(general: Sequence[Utterance], settings: ReplaySettings, seed: int) -> G
     return GeneralSpeech([general[i] for i in rest], [general[i] for i in dev])
 
 
-def base_texts(
-    base: SpeechModel, clips: Sequence[Utterance], stop: StopRequest, progress: Progress | None
-) -> dict[str, Hypothesis]:
-    """Return what the base model writes for each clip, by `content_key`, or wrote before."""
-    keys = sorted({key for key, _ in keyed(clips)})
-    name = hashlib.sha256("\n".join([base.sha256, *keys]).encode()).hexdigest()[:24]
-    path = cache_root() / "teacher" / f"{name}.jsonl"
-    named = {key: replace(clip, utterance_id=key) for key, clip in keyed(clips)}
-    rows = list(named.values())
-    decode_arms(
-        base, rows, [ArmPlan("base")], DecodeSettings(), HypothesisLog(path), stop, progress
-    )
-    return {row.utterance_id: row for row in read_hypotheses(path)}
-
-
-def keyed(clips: Sequence[Utterance]) -> list[tuple[str, Utterance]]:
-    """Return the clips with the key of their content."""
-    return [(content_key(clip), clip) for clip in clips]
-
-
-def content_key(clip: Utterance) -> str:
-    """Return a checksum of what is heard: the file's bytes, the stretch and the language."""
-    heard = f"{file_sha256(clip.audio_path)} {clip.start_s} {clip.duration_s} {clip.language}"
-    return hashlib.sha256(heard.encode()).hexdigest()[:24]
-
-
 def usable(row: Hypothesis) -> bool:
     """Whether the base model wrote something that can be taught."""
     return bool(row.text) and row.error is None and not row.flags
 
 
-def with_texts(clips: Sequence[Utterance], texts: Mapping[str, Hypothesis]) -> list[Utterance]:
-    """Return the clips that can be taught, each with its text."""
-    rows = [(clip, texts[key]) for key, clip in keyed(clips)]
-    return [with_text(clip, row.text) for clip, row in rows if usable(row)]
+def with_lessons(
+    clips: Sequence[Utterance], found: Mapping[str, Lesson]
+) -> tuple[list[Utterance], dict[str, SoftText]]:
+    """Return the clips that can be taught, each with its text, and what else it might be, by id."""
+    rows = [(clip, found[key]) for key, clip in keyed(clips)]
+    kept = [(clip, lesson) for clip, lesson in rows if usable(lesson.row)]
+    soft = {clip.utterance_id: lesson.soft for clip, lesson in kept if lesson.soft}
+    return [with_text(clip, lesson.row.text) for clip, lesson in kept], soft
 
 
 def with_text(clip: Utterance, text: str) -> Utterance:

