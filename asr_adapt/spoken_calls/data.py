@@ -84,8 +84,8 @@ class Size:
 
 
 SIZES = {
-    "demo": Size(500, 40, 100, 320, 20, 200, 260, 40, 20, kokoro_weight=1),
-    "full": Size(2400, 60, 200, 1000, 30, 300, 440, 120, 40, kokoro_weight=2),
+    "demo": Size(600, 40, 100, 440, 20, 200, 260, 40, 20, kokoro_weight=1),
+    "full": Size(1800, 60, 200, 1200, 30, 300, 440, 100, 40, kokoro_weight=2),
 }
 
 
