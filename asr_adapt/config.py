@@ -89,6 +89,7 @@ class RecipeConfig:
         normaliser: domain normaliser.
         size: ``demo`` or ``full``.
         seed: of data, training and intervals.
+        training_seed: of training alone, to see how much chance there is in an adapter.
         device: ``auto``, ``cpu`` or ``cuda``.
         test: test sets, the domain's first.
         data: manifests to train on; without them only the base model is tested.
@@ -115,6 +116,7 @@ class RecipeConfig:
     normaliser: str = "spoken-en"
     size: str = "demo"
     seed: int = 1
+    training_seed: int | None = None
     device: str = "auto"
     train: TrainSettings = field(default_factory=TrainSettings)
     prompts: PromptSettings = field(default_factory=PromptSettings)
@@ -125,6 +127,11 @@ class RecipeConfig:
     arms: tuple[str, ...] = ARMS
     data_dir: str | None = None
     folder: Path = Path()
+
+    @property
+    def adapter_seed(self) -> int:
+        """The seed of training."""
+        return self.seed if self.training_seed is None else self.training_seed
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> RecipeConfig:
@@ -168,8 +175,11 @@ def check_values(config: RecipeConfig) -> list[str]:
         problems.append(f"size: {config.size!r} is unknown (known: {', '.join(SIZES)})")
     if not config.test:
         problems.append("test: at least one test set is needed")
-    if not 0 <= config.seed <= MAX_SEED:
-        problems.append(f"seed: {config.seed} is not between 0 and {MAX_SEED}")
+    problems += [
+        f"{name}: {value} is not between 0 and {MAX_SEED}"
+        for name, value in (("seed", config.seed), ("training_seed", config.training_seed))
+        if value is not None and not 0 <= value <= MAX_SEED
+    ]
     problems += [
         f"{table}.name: {name!r} names a folder; use letters, digits, '-' and '_' only"
         for table, rows in (("test", config.test), ("prepare", config.prepare))

@@ -365,6 +365,7 @@ def adapter_record(folder: Path, card: AdapterCard) -> dict[str, Any]:
         "path": str(folder),
         "sha256": card.weights_sha256,
         "method": card.method,
+        "seed": card.seed,
         "strength": card.strength,
         "strength_wer": [dict(row) for row in card.strength_wer],
         "minutes_of_labels": card.label_minutes,

@@ -182,7 +182,7 @@ def train_adapter(
     """Train the recipe's adapter, go on where it was stopped, or keep it if it is done."""
     if (adapter_dir / CARD_NAME).exists():
         card = read_card(adapter_dir)
-        if card.base_sha256 != weights.sha256 or card.seed != config.seed:
+        if card.base_sha256 != weights.sha256 or card.seed != config.adapter_seed:
             raise UsageError(f"{adapter_dir}: holds the adapter of another run; use another --out")
         return card
     job = training_job(config, data, command)
@@ -198,7 +198,7 @@ def training_job(config: RecipeConfig, data: RecipeData, command: Sequence[str])
         settings=config.train,
         prompts=config.prompts,
         normaliser=config.normaliser,
-        seed=config.seed,
+        seed=config.adapter_seed,
         general=data.general,
         command=command,
     )

@@ -89,6 +89,7 @@ def test_every_problem_is_in_one_message(recipe: Path) -> None:
         ("test=4", "test: should be a list"),
         ("size=huge", "'huge' is unknown (known: demo, full)"),
         ("seed=-1", "seed"),
+        ("training_seed=-1", "training_seed"),
         ("folder=/", "folder: unknown key"),
         ("train.learning_rate=0", "learning_rate"),
         ("train.augment.channel=vfh", "none, vhf"),
@@ -184,3 +185,10 @@ def test_the_learning_rate_goes_with_the_method() -> None:
     # All weights together move further than a small change to each.
     assert TrainSettings(method="full").rate < TrainSettings(method="lora").rate / 10
     assert TrainSettings(method="full", learning_rate=0.5).rate == 0.5
+
+
+def test_another_training_seed_leaves_the_data_as_they_are() -> None:
+    recipe = Path(__file__).parents[1] / "recipes/toy/recipe.toml"
+    plain, other = load_recipe(recipe), load_recipe(recipe, ["training_seed=7"])
+    assert (plain.seed, plain.adapter_seed) == (other.seed, plain.seed)
+    assert other.adapter_seed == 7

@@ -138,6 +138,17 @@ CURVE = {
     "command": "a bench",
 }
 
+SEEDS = {
+    "seeds": [1, 2, 3],
+    "sets": [
+        {
+            "name": "calls",
+            "arms": [{"name": "lora+bias", "wers": [0.20, 0.21, 0.20], "spread": 0.05}],
+        }
+    ],
+    "command": "a bench",
+}
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -161,6 +172,7 @@ def root(tmp_path: Path) -> Path:
     trials = recipes / "maritime/results/tuned/whisper-tiny.en-demo.toml"
     trials.write_text(TRIALS)
     write(recipes, "maritime/results/curve/whisper-tiny.en.json", CURVE)
+    write(recipes, "maritime/results/seeds/whisper-tiny.en-demo.json", SEEDS)
     return recipes
 
 
@@ -307,3 +319,16 @@ def test_adapters_are_shown_on_the_sets_of_other_runs(root: Path) -> None:
     line = shown["t.transfer.tiny.air.on.sea.calls"]
     assert "50.0 % -> 40.0 %, -10.0 points [-20.0 points, -5.0 points], better" in line
     assert "missing" in shown["t.transfer.tiny.sea.on.hail"]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "spread", "status"),
+    [([1, 2, 3], 0.05, "holds"), ([1, 2, 3], 0.2, "falls short"), ([1, 2], 0.05, "missing")],
+)
+def test_three_seeds_may_spread_by_a_tenth(
+    root: Path, seeds: list[int], spread: float, status: str
+) -> None:
+    arm = {"name": "lora+bias", "wers": [0.2] * len(seeds), "spread": spread}
+    changed = {**SEEDS, "seeds": seeds, "sets": [{"name": "calls", "arms": [arm]}]}
+    write(root, "maritime/results/seeds/whisper-tiny.en-demo.json", changed)
+    assert status in figures(root)[1]["t.three_seeds"]

@@ -1,0 +1,90 @@
+"""`scripts/seeds` shows what chance in training does, and refuses what differs in more."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator
+from copy import deepcopy
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "scripts/seeds"
+
+
+@pytest.fixture(scope="module")
+def seeds() -> Iterator[ModuleType]:
+    loader = SourceFileLoader("seeds", str(SCRIPT))
+    spec = importlib.util.spec_from_loader("seeds", loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["seeds"] = module
+    loader.exec_module(module)
+    yield module
+    del sys.modules["seeds"]
+
+
+def report(seed: int, lora: float, base: float = 0.5) -> dict[str, Any]:
+    """Return what the script reads of a report."""
+    arms = [
+        {"name": "base", "wer": base, "reference_words": 100},
+        {"name": "lora", "wer": lora, "reference_words": 100},
+    ]
+    quiet = [{"name": "lora", "wer": None, "reference_words": 0}]
+    return {
+        "run": {"adapter": {"seed": seed}, "command": ["run"], "commit": "c", "environment": {}},
+        "sets": [{"name": "calls", "arms": arms}, {"name": "no-speech", "arms": quiet}],
+    }
+
+
+def test_the_spread_is_relative_to_the_mean_and_silence_has_none(seeds: ModuleType) -> None:
+    result = seeds.compare([report(1, 0.2), report(2, 0.25), report(3, 0.3)])
+    calls, quiet = result["sets"]
+    (lora,) = calls["arms"]
+    assert lora["mean"] == pytest.approx(0.25)
+    assert lora["spread"] == pytest.approx(0.1 / 0.25)
+    assert quiet["arms"] == []
+    assert result["seeds"] == [1, 2, 3]
+
+
+def test_the_order_of_runs_does_not_matter(seeds: ModuleType) -> None:
+    runs = [report(1, 0.2), report(2, 0.25), report(3, 0.3)]
+    one, other = (seeds.compare(order)["sets"][0]["arms"][0] for order in (runs, runs[::-1]))
+    assert (one["mean"], one["spread"]) == pytest.approx((other["mean"], other["spread"]))
+
+
+def test_what_differs_in_more_than_the_seed_is_refused(seeds: ModuleType) -> None:
+    first = report(1, 0.2)
+    other_sets = deepcopy(report(2, 0.2))
+    other_sets["sets"][0]["name"] = "other"
+    assert seeds.check_runs([first, report(2, 0.3)]) is None
+    assert "untouched" in seeds.check_runs([first, report(2, 0.3, base=0.6)])
+    assert "seeds" in seeds.check_runs([first, report(1, 0.3)])
+    assert "other test sets" in seeds.check_runs([first, other_sets])
+    assert "two or more" in seeds.check_runs([first])
+
+
+def test_the_result_is_written(
+    seeds: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = []
+    for seed in (1, 2):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        (folder / "report.json").write_text(json.dumps(report(seed, 0.2 + seed / 100)))
+        folders.append(str(folder))
+    out = tmp_path / "results/seeds.json"
+    assert seeds.main([*folders, "--out", str(out)]) == 0
+    assert json.loads(out.read_text())["kind"] == "seeds"
+    assert "calls: lora: 21.0, 22.0 %, spread 4.7 %" in capsys.readouterr().out
+
+
+def test_a_folder_without_a_report_is_named(seeds: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        seeds.main([str(tmp_path / "nothing"), str(tmp_path)])
+    assert stopped.value.code == 2
