@@ -149,6 +149,23 @@ SEEDS = {
     "command": "a bench",
 }
 
+METHODS = {
+    "rows": [
+        {"name": "recipe", "sets": {"domain": {"lora": 0.30, "lora+bias": 0.20}}},
+        {"name": "no-replay", "sets": {"domain": {"lora": 0.29, "lora+bias": 0.195}}},
+    ],
+    "command": "a bench",
+}
+NO_LABELS = {
+    "share_of_gain": {"pseudo": {"lora": 0.6}, "text": {"lora": 0.55}},
+    "rates": {
+        "labelled": {"base": {"wer": 0.6}, "lora": {"wer": 0.4}},
+        "pseudo": {"lora": {"wer": 0.48}},
+        "text": {"lora": {"wer": 0.49}},
+    },
+    "command": "a bench",
+}
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -173,6 +190,8 @@ def root(tmp_path: Path) -> Path:
     trials.write_text(TRIALS)
     write(recipes, "maritime/results/curve/whisper-tiny.en.json", CURVE)
     write(recipes, "maritime/results/seeds/whisper-tiny.en-demo.json", SEEDS)
+    write(recipes, "maritime/methods/results.json", METHODS)
+    write(recipes, "maritime/results/no-labels/whisper-tiny.en.json", NO_LABELS)
     return recipes
 
 
@@ -332,3 +351,21 @@ def test_three_seeds_may_spread_by_a_tenth(
     changed = {**SEEDS, "seeds": seeds, "sets": [{"name": "calls", "arms": [arm]}]}
     write(root, "maritime/results/seeds/whisper-tiny.en-demo.json", changed)
     assert status in figures(root)[1]["t.three_seeds"]
+
+
+def test_replay_may_cost_a_twentieth_in_either_arm(root: Path) -> None:
+    dear = json.loads(json.dumps(METHODS))
+    dear["rows"][1]["sets"]["domain"]["lora+bias"] = 0.18
+    write(root, "maritime/methods/results.json", dear)
+    assert "falls short" in figures(root)[1]["t.replay_cost"]
+    write(root, "maritime/methods/results.json", {"rows": METHODS["rows"][:1]})
+    assert "missing" in figures(root)[1]["t.replay_cost"]
+
+
+def test_half_of_the_gain_is_to_be_left(root: Path) -> None:
+    poor = json.loads(json.dumps(NO_LABELS))
+    poor["share_of_gain"]["text"]["lora"] = 0.4
+    write(root, "maritime/results/no-labels/whisper-tiny.en.json", poor)
+    _, lines, _ = figures(root)
+    assert "falls short" in lines["t.text_only"]
+    assert "holds" in lines["t.pseudo_labels"]
