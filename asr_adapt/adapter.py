@@ -33,8 +33,9 @@ class AdapterCard:
         prompt_template: how phrases become a prompt.
         prompt_budget_tokens: longest prompt seen in training.
         normaliser: the normaliser that dev WER was measured with.
-        strength: factor on the learned change, 1 for all of it; chosen by dev WER.
-        strength_wer: the dev WER at each strength tried, ``{"strength": .., "wer": ..}``.
+        strength: factor on the learned change, 1 for all of it; chosen on dev speech.
+        strength_wer: dev WER at each strength tried, and by how much it is behind the best one, as
+            `asr_adapt.training.strength.strength_rows` says it; older cards lack the latter.
         averaged: the steps whose weights were averaged, the dev WER of the average, and whether the
             adapter is it: ``{"steps": [..], "wer": .., "chosen": ..}``; None where none were.
         seed: of batches, prompts, augmentation and initial weights.

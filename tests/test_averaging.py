@@ -21,8 +21,9 @@ from asr_adapt.settings import TrainSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training import selection
 from asr_adapt.training.averaging import average_weights
+from asr_adapt.training.strength import WordErrors
 from asr_adapt.training.train_job import TrainJob
-from tests.toys import toy_base, toy_job, train_toy, with_settings
+from tests.toys import as_errors, toy_base, toy_job, train_toy, with_settings
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -84,13 +85,13 @@ def averaging(toy: Path) -> TrainJob:
 
 def judge(monkeypatch: pytest.MonkeyPatch, wer: float) -> None:
     """Let dev find this error rate for averaged weights."""
-    decode: Callable[..., float] = selection.dev_wer
+    decode: Callable[..., WordErrors] = selection.word_errors
 
-    def judged(model: Any, dev: Any, job: TrainJob, log: Path, stop: StopRequest) -> float:
+    def judged(model: Any, dev: Any, job: TrainJob, log: Path, stop: StopRequest) -> WordErrors:
         found = decode(model, dev, job, log, stop)
-        return wer if log.parent.name == "candidate-average" else found
+        return as_errors(wer, dev) if log.parent.name == "candidate-average" else found
 
-    monkeypatch.setattr(selection, "dev_wer", judged)
+    monkeypatch.setattr(selection, "word_errors", judged)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from asr_adapt.settings import DecodeSettings, ReplaySettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.dataset import REPLAY, text_tokens
 from asr_adapt.training.lessons import content_key, keyed, lessons
-from asr_adapt.training.selection import best_strength
+from asr_adapt.training.strength import best_strength
 from asr_adapt.training.teacher import draw, teach, usable
 from asr_adapt.training.train import finetune
 from asr_adapt.training.train_job import TrainJob
@@ -145,17 +145,6 @@ def test_training_replays_and_measures_general_speech(
     assert all("general_wer" in row for row in card.strength_wer)
     assert not any("general_wer" in row for row in plain.strength_wer)
     assert read_card(tmp_path / "with").strength == best_strength(card.strength_wer)
-
-
-def test_the_strength_weighs_both_kinds_of_error() -> None:
-    rows = [
-        {"strength": 1.0, "wer": 0.20, "general_wer": 0.10},
-        {"strength": 0.8, "wer": 0.21, "general_wer": 0.05},
-        {"strength": 0.6, "wer": 0.25, "general_wer": 0.04},
-    ]
-    assert best_strength(rows) == 0.8
-    alone = [{"strength": r["strength"], "wer": r["wer"]} for r in rows]
-    assert best_strength(alone) == 1.0
 
 
 def test_what_else_a_text_might_be_is_what_the_model_finds_likely(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from asr_adapt.adapter import AdapterCard, read_card
-from asr_adapt.decode import decode_arms
+from asr_adapt.decode import decode_arms, decode_batch
 from asr_adapt.errors import DataError, Stopped, UsageError
 from asr_adapt.model import encode
 from asr_adapt.records import Hypothesis, Utterance
@@ -22,9 +22,10 @@ from asr_adapt.training import selection
 from asr_adapt.training import train as training
 from asr_adapt.training.dataset import IGNORED_LABEL, BatchPlan, SoftText, plan_batches
 from asr_adapt.training.lessons import likeliest
+from asr_adapt.training.strength import WordErrors
 from asr_adapt.training.train import TrainStatus
 from asr_adapt.training.train_job import TrainJob
-from tests.toys import TOY_FULL, toy_base, toy_job, train_toy, with_settings
+from tests.toys import TOY_FULL, as_errors, toy_base, toy_job, train_toy, with_settings
 
 METHODS = ("lora", "full")
 STEPS = 8  # of toy_job; it evaluates at steps 4 and 8
@@ -45,6 +46,23 @@ def stop_at(step: int, stop: StopRequest) -> Callable[[TrainStatus], None]:
             stop.signal_name = "SIGTERM"
 
     return observe
+
+
+def hear(
+    monkeypatch: pytest.MonkeyPatch,
+    wers: Sequence[float],
+    seen: Callable[[Path], None] = lambda _: None,
+) -> None:
+    """Let dev find these error rates, one for each set of weights in turn."""
+    left, found = list(wers), dict[Path, WordErrors]()
+
+    def measured(_m: Any, dev: Sequence[Utterance], _j: Any, log: Path, _s: Any) -> WordErrors:
+        seen(log)
+        if log not in found:
+            found[log] = as_errors(left.pop(0), dev)
+        return found[log]
+
+    monkeypatch.setattr(selection, "word_errors", measured)
 
 
 def stopped_at(step: int, toy: Path, job: TrainJob, out: Path) -> None:
@@ -171,16 +189,14 @@ def test_the_step_with_the_lowest_dev_wer_is_chosen(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    left = [*wers, 1.0, 1.0, 1.0]  # any part of the strength is worse
     kept: dict[int, bytes] = {}
 
-    def measured(_model: object, _dev: object, _job: object, log: Path, _stop: object) -> float:
+    def seen(log: Path) -> None:
         kept[int(log.parent.name.removeprefix("candidate-"))] = (
             log.parent / "adapter_model.safetensors"
         ).read_bytes()
-        return left.pop(0)
 
-    monkeypatch.setattr(selection, "dev_wer", measured)
+    hear(monkeypatch, [*wers, 1.0, 1.0, 1.0], seen)  # any part of the strength is worse
     card = train_toy(toy, toy_job(toy), tmp_path / "out")
     assert card.chosen_step == chosen
     assert [row["wer"] for row in card.dev_wer] == list(wers)
@@ -200,31 +216,35 @@ def test_the_strength_with_the_lowest_dev_wer_is_stored(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    left = [1.0, *wers]  # the candidate of step 4, then that of step 8 at each strength
-
-    monkeypatch.setattr(selection, "dev_wer", lambda *_: left.pop(0))
+    hear(monkeypatch, [1.0, *wers])  # the candidate of step 4, then that of step 8 at each strength
     card = train_toy(toy, toy_job(toy), tmp_path / "out")
     assert [row["wer"] for row in card.strength_wer] == list(wers)
     assert card.strength == strength
 
 
-def test_a_stop_between_strengths_measures_none_twice(
-    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_stop_between_strengths_decodes_nothing_twice(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unbroken: dict[str, AdapterCard]
 ) -> None:
-    left: list[float | None] = [1.0, 0.5, 0.4, None, 0.3, 0.6]
+    stop = StopRequest()
+    decoded: list[Path] = []
 
-    def measured(*_: object) -> float:
-        wer = left.pop(0)
-        if wer is None:
-            raise Stopped("stopped here")
-        return wer
+    def counted(*arguments: Any) -> None:
+        decoded.append(arguments[-1].path)
+        if len(decoded) == 4:  # two candidates, and strengths 0.8 and 0.6 of the chosen one
+            stop.signal_name = "SIGTERM"
+        decode_batch(*arguments)
 
-    monkeypatch.setattr(selection, "dev_wer", measured)
+    monkeypatch.setattr("asr_adapt.decode.decode_batch", counted)
+    train_toy(toy, toy_job(toy), tmp_path / "whole")
+    names = [path.parts[-2:] for path in decoded]
+    decoded.clear()
     with pytest.raises(Stopped):
-        train_toy(toy, toy_job(toy), tmp_path / "out")
+        train_toy(toy, toy_job(toy), tmp_path / "out", stop=stop)
     card = train_toy(toy, toy_job(toy), tmp_path / "out", resume=True)
-    assert [row["wer"] for row in card.strength_wer] == [0.5, 0.4, 0.3, 0.6]
-    assert card.strength == 0.6
+    assert [path.parts[-2:] for path in decoded] == names
+    assert [name for _, name in names[2:]] == ["dev-0.8.jsonl", "dev-0.6.jsonl", "dev-0.4.jsonl"]
+    assert card.strength_wer == unbroken["lora"].strength_wer
+    assert card.strength == unbroken["lora"].strength
 
 
 def test_dev_wer_pools_errors_over_both_prompt_conditions(
@@ -239,8 +259,12 @@ def test_dev_wer_pools_errors_over_both_prompt_conditions(
 
     monkeypatch.setattr(selection, "decode_arms", decode)
     dev = [replace(u, reference="ship tug") for u in toy_job(toy).dev]
-    wer = selection.dev_wer(toy_base(toy), dev, toy_job(toy), tmp_path / "dev.jsonl", StopRequest())
-    assert wer == pytest.approx(0.25)
+    found = selection.word_errors(
+        toy_base(toy), dev, toy_job(toy), tmp_path / "dev.jsonl", StopRequest()
+    )
+    assert found.wer == pytest.approx(0.25)
+    assert set(found.errors) == {1}
+    assert set(found.words) == {4}
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--dev",
     type=PATH,
-    help="Speech to choose the best step with.  [default: a tenth of DATA, by speaker]",
+    help="Speech to choose step and strength with.  [default: a tenth of DATA, by speaker]",
 )
 @click.option(
     "--test",

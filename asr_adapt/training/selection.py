@@ -1,13 +1,15 @@
 """Which of the trained weights to keep, by decoded dev WER: the step, then the strength.
 
 Never by loss alone: published logs show WER swinging fourfold at flat loss. Never on test speech.
+What was decoded of a candidate lies beside its weights, one log for each set and strength, so that
+nothing is decoded twice.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,12 @@ from asr_adapt.errors import DataError, Stopped
 from asr_adapt.files import write_whole
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.model import SpeechModel, load_lora, set_strength
-from asr_adapt.records import Utterance
+from asr_adapt.records import ErrorCounts, Utterance
 from asr_adapt.scoring.alignment import score_words
 from asr_adapt.settings import DecodeSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.averaging import average_weights
+from asr_adapt.training.strength import MeasuredStrength, WordErrors, strength_rows
 from asr_adapt.training.train_job import TrainJob
 from asr_adapt.words.text import get_normaliser
 
@@ -98,8 +101,7 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         if not log.exists():
             average_weights([self._folder(step) for step in steps], folder)
             load_lora(self.model.network, folder)
-            wer = dev_wer(self.model, self.dev, self.job, folder / "dev.jsonl", self.stop)
-            append_row(log, {"wer": wer})
+            append_row(log, {"wer": self._domain(folder).wer})
         return Candidate(folder, steps[-1], read_rows(log)[0]["wer"], steps)
 
     def strengths(self, candidate: Candidate) -> list[dict[str, float]]:
@@ -109,36 +111,38 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         what training found (WiSE-FT, Wortsman et al. 2022, https://arxiv.org/abs/2109.01903).
 
         Returns:
-            ``{"strength": .., "wer": ..}``, strongest first; with general speech also
-            ``general_wer``, against the text of the base model.
+            What `asr_adapt.training.strength.strength_rows` says of them, strongest first.
 
         Raises:
-            Stopped: a signal came; what was measured is kept.
+            Stopped: a signal came; what was decoded is kept.
         """
-        wer, folder = candidate.wer, candidate.folder
+        folder, settings = candidate.folder, self.job.settings
         # All weights have no strength, and part of DoRA's change is not on the way from the base.
-        if self.job.settings.method == "full" or self.job.settings.lora.variant == "dora":
-            return [{"strength": 1.0, "wer": wer}]
-        log = folder / "strength_wer.jsonl"
-        rows = read_rows(log)
+        if settings.method == "full" or settings.lora.variant == "dora":
+            whole = MeasuredStrength(1.0, self._domain(folder))
+            return strength_rows([whole], self.dev, (), self.job.seed)
         load_lora(self.model.network, folder)
-        for strength in (1.0, *PARTS)[len(rows) :]:
-            set_strength(self.model.network, strength)
-            if strength < 1:
-                wer = dev_wer(self.model, self.dev, self.job, folder / "dev.jsonl", self.stop)
-            rows.append({"strength": strength, "wer": wer, **self._general(folder)})
-            append_row(log, rows[-1])
-        return rows
+        measured = [self._at_strength(folder, strength) for strength in (1.0, *PARTS)]
+        return strength_rows(measured, self.dev, self.general, self.job.seed)
+
+    def _at_strength(self, folder: Path, strength: float) -> MeasuredStrength:
+        set_strength(self.model.network, strength)
+        domain = self._domain(folder, strength)
+        return MeasuredStrength(strength, domain, self._general(folder, strength))
 
     def _folder(self, step: int) -> Path:
         return self.work / f"candidate-{step:08d}"
 
-    def _general(self, folder: Path) -> dict[str, float]:
+    def _domain(self, folder: Path, strength: float = 1.0) -> WordErrors:
+        log = folder / f"dev-{strength:g}.jsonl"
+        return word_errors(self.model, self.dev, self.job, log, self.stop)
+
+    def _general(self, folder: Path, strength: float) -> WordErrors | None:
         """Measure how far general speech has moved from the base model's text."""
         if not self.general:
-            return {}
-        log = folder / "general.jsonl"
-        return {"general_wer": dev_wer(self.model, self.general, self.job, log, self.stop)}
+            return None
+        log = folder / f"general-{strength:g}.jsonl"
+        return word_errors(self.model, self.general, self.job, log, self.stop)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -168,7 +172,7 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         folder = self._folder(step)
         save_weights(self.model, folder)
         try:
-            wer = dev_wer(self.model, self.dev, self.job, folder / "dev.jsonl", self.stop)
+            wer = self._domain(folder).wer
         except Stopped:
             return  # the checkpoint of this step is there; it is measured when training resumes
         append_row(self.log, {"step": step, "wer": wer})
@@ -182,32 +186,58 @@ def limited(utterances: Sequence[Utterance], limit: int, seed: int) -> list[Utte
     return [utterances[i] for i in sorted(chosen)]
 
 
-def dev_wer(
-    model: SpeechModel, dev: Sequence[Utterance], job: TrainJob, log_path: Path, stop: StopRequest
-) -> float:
-    """Decode dev without prompts, and with them where there is context; return the mean WER."""
+def word_errors(
+    model: SpeechModel,
+    utterances: Sequence[Utterance],
+    job: TrainJob,
+    log_path: Path,
+    stop: StopRequest,
+) -> WordErrors:
+    """Decode without prompts, and with them where there is context; add the errors of both.
+
+    Args:
+        model: in training or not.
+        utterances: with references.
+        job: says how phrases become prompts, and the normaliser.
+        log_path: what these weights have decoded of them before; gets the rest.
+        stop: a signal ends the work; what is decoded is kept.
+
+    Raises:
+        DataError: no word in any reference.
+        Stopped: a signal came.
+    """
     arms = [ArmPlan("lora")]
-    if any(u.context for u in dev):
-        arms.append(ArmPlan("lora+bias", prompts_for(dev, model.tokenize, None, job.prompts)))
-    log_path.unlink(missing_ok=True)
+    if any(u.context for u in utterances):
+        arms.append(
+            ArmPlan("lora+bias", prompts_for(utterances, model.tokenize, None, job.prompts))
+        )
     training = model.network.training
     model.network.eval()
     try:
-        decode_arms(model, dev, arms, DecodeSettings(), HypothesisLog(log_path), stop)
+        decode_arms(model, utterances, arms, DecodeSettings(), HypothesisLog(log_path), stop)
     finally:
         model.network.train(training)
-    normalise = get_normaliser(job.normaliser).function
-    references = {u.utterance_id: normalise(u.reference or "") for u in dev}
-    counts = [
-        score_words(references[row.utterance_id], normalise(row.text))
-        for row in read_hypotheses(log_path)
-        if row.error is None
-    ]
-    errors = sum(c.errors for c in counts)
-    words = sum(c.reference_length for c in counts)
-    if not words:
+    found = logged_errors(utterances, log_path, job.normaliser)
+    if not sum(found.words):
         raise DataError("dev references hold no word: the best step cannot be chosen with them")
-    return errors / words
+    return found
+
+
+def logged_errors(utterances: Sequence[Utterance], log_path: Path, normaliser: str) -> WordErrors:
+    """Count the errors of each utterance in a hypothesis log, all its arms together."""
+    normalise = get_normaliser(normaliser).function
+    references = {u.utterance_id: normalise(u.reference or "") for u in utterances}
+    found = {each: ErrorCounts() for each in references}
+    for row in read_hypotheses(log_path):
+        if row.error is None:
+            found[row.utterance_id] += score_words(
+                references[row.utterance_id], normalise(row.text)
+            )
+    counts = [found[u.utterance_id] for u in utterances]
+    return WordErrors(
+        errors=tuple(each.errors for each in counts),
+        words=tuple(each.reference_length for each in counts),
+    )
 
 
 def save_weights(model: SpeechModel, folder: Path) -> None:
@@ -217,17 +247,6 @@ def save_weights(model: SpeechModel, folder: Path) -> None:
     network: Any = model.network
     network.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)  # peft's template, which nobody filled in
-
-
-def best_strength(measured: Sequence[Mapping[str, float]]) -> float:
-    """Return the strength at which domain and general WER add up to the least.
-
-    So one point of general speech is worth as much as one point of the domain. Of equal strengths
-    the weakest: it forgets least. Without general speech the domain decides alone.
-    """
-    return min(
-        measured, key=lambda row: (row["wer"] + row.get("general_wer", 0.0), row["strength"])
-    )["strength"]
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:

@@ -47,7 +47,8 @@ from asr_adapt.training.dataset import (
     plan_batches,
 )
 from asr_adapt.training.quiet import quiet_clips
-from asr_adapt.training.selection import Candidate, DevSelection, best_strength, read_rows
+from asr_adapt.training.selection import Candidate, DevSelection, read_rows
+from asr_adapt.training.strength import best_strength
 from asr_adapt.training.teacher import teach
 from asr_adapt.training.train_job import TrainJob
 

@@ -1,0 +1,141 @@
+"""How strongly an adapter is applied: what dev says of each strength, and which one is taken.
+
+A measured strength has the word errors of each dev utterance, and of each of general speech where
+there is some. They become the rows of the adapter card, from which the report draws its curve. The
+one-standard-error rule takes one: dev sets are small, and an adapter carries over to other speech
+the better the weaker it is, so a stronger one has to be better by more than chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_adapt.records import Utterance
+from asr_adapt.scoring.bootstrap import add_by_block, choose_blocks, resample_sums
+
+DIGITS = 6
+"""To which the rows say how far a strength is behind: the rule and its readers see one number."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordErrors:
+    """Word errors of a set of utterances.
+
+    Attributes:
+        errors: of each utterance, in the order of the set.
+        words: its reference words, in all arms together; 0 where nothing could be decoded.
+    """
+
+    errors: tuple[int, ...]
+    words: tuple[int, ...]
+
+    @property
+    def wer(self) -> float:
+        """All errors for each reference word, a fraction."""
+        return sum(self.errors) / sum(self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredStrength:
+    """What an adapter does at a part of its strength.
+
+    Attributes:
+        strength: factor on the learned change, above 0 to 1.
+        domain: errors on the domain's dev speech.
+        general: differences from the base model's text of general speech; None without such speech.
+    """
+
+    strength: float
+    domain: WordErrors
+    general: WordErrors | None = None
+
+    @property
+    def parts(self) -> tuple[WordErrors, ...]:
+        """What adds up to the error that is weighed: a point of either is worth the same."""
+        return (self.domain, self.general) if self.general else (self.domain,)
+
+    @property
+    def total_wer(self) -> float:
+        """The word error rates of all parts added."""
+        return sum(part.wer for part in self.parts)
+
+
+def strength_rows(
+    measured: Sequence[MeasuredStrength],
+    dev: Sequence[Utterance],
+    general: Sequence[Utterance],
+    seed: int,
+) -> list[dict[str, float]]:
+    """Compare measured strengths with the one whose word error rates add up to the least.
+
+    Args:
+        measured: at least one, all with general speech or all without.
+        dev: the domain's utterances.
+        general: those of general speech.
+        seed: of the resampling.
+
+    Returns:
+        ``{"strength": .., "wer": .., "general_wer": .., "behind": .., "behind_se": ..}`` for each:
+        error rates as fractions, how far their sum is above the least, and the standard error of
+        that; without ``general_wer`` where there is no general speech.
+    """
+    best = min(measured, key=lambda each: (each.total_wer, each.strength))
+    draws = _drawn_totals(measured, (dev, general), seed)
+    apart = np.nanstd(draws - draws[:, [measured.index(best)]], axis=0)
+    return [
+        {
+            "strength": each.strength,
+            "wer": each.domain.wer,
+            **({"general_wer": each.general.wer} if each.general else {}),
+            "behind": round(each.total_wer - best.total_wer, DIGITS),
+            "behind_se": round(float(error), DIGITS),
+        }
+        for each, error in zip(measured, apart, strict=True)
+    ]
+
+
+def best_strength(rows: Sequence[Mapping[str, float]]) -> float:
+    """Return the weakest strength that is behind the best by no more than one standard error.
+
+    Breiman, Friedman, Olshen & Stone 1984, section 3.4.3; Hastie, Tibshirani & Friedman 2009,
+    section 7.10. Theirs is the standard error of the best one's error; here it is that of the
+    difference between the two, which were measured on the same utterances.
+
+    Args:
+        rows: what `strength_rows` returned.
+    """
+    return min(row["strength"] for row in rows if row["behind"] <= row["behind_se"])
+
+
+def _drawn_totals(
+    measured: Sequence[MeasuredStrength], sets: Sequence[Sequence[Utterance]], seed: int
+) -> NDArray[np.float64]:
+    """Resample the added error rates; shape (resamples, strengths), the same draws for all.
+
+    Each set is drawn independently of the others.
+    """
+    columns = zip(*(each.parts for each in measured), strict=True)
+    seeds = np.random.SeedSequence(seed).generate_state(len(sets))
+    drawn = [
+        _drawn_rates(part, rows, int(own))
+        for part, rows, own in zip(columns, sets, seeds, strict=False)
+    ]
+    total: NDArray[np.float64] = np.sum(drawn, axis=0)
+    return total
+
+
+def _drawn_rates(
+    part: Sequence[WordErrors], utterances: Sequence[Utterance], seed: int
+) -> NDArray[np.float64]:
+    """Resample error rates on one set; nan where a draw has no words."""
+    counts = np.array([column for each in part for column in (each.errors, each.words)]).T
+    blocks = choose_blocks(utterances)
+    sums = resample_sums(add_by_block(counts.astype(np.float64), blocks), seed)
+    errors, words = sums[:, 0::2], sums[:, 1::2]
+    rates = np.full(errors.shape, np.nan)
+    np.divide(errors, words, out=rates, where=words > 0)
+    return rates
