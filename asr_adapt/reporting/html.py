@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from asr_adapt.curve.record import Estimate, LearningCurve
-from asr_adapt.reporting import context, curve, plots, words
+from asr_adapt.reporting import context, curve, plots, strength, words
 from asr_adapt.reporting.clips import Clip, Picture
 from asr_adapt.reporting.examples import REASONS
 from asr_adapt.reporting.facets import browse
@@ -100,6 +100,8 @@ def _environment() -> Environment:
         context=context,
         learning=curve,
         curve_plot=_curve_plot,
+        strengths=strength,
+        strength_plot=_strength_plot,
         marks=MARKS,
         spoken=SPOKEN,
         reasons=REASONS,
@@ -176,6 +178,11 @@ def _curve_plot(found: LearningCurve) -> Markup:
             plots.CurveLine(arm, words.plain(arm), _with_bounds(points), _with_bounds(band))
         )
     return Markup(plots.plot_curve(lines))  # noqa: S704  # made and escaped by plots
+
+
+def _strength_plot(found: strength.StrengthCurve) -> Markup:
+    lines = [plots.Line(*each) for each in strength.lines(found)]
+    return Markup(plots.plot_strengths(lines, found.used))  # noqa: S704  # made by plots
 
 
 def _with_bounds(

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from asr_adapt.reporting import curve as labels
+from asr_adapt.reporting import strength
 from asr_adapt.reporting.context import cells, context_columns, entity_columns
 from asr_adapt.reporting.context import title as measure_title
 from asr_adapt.reporting.results import Report, SetReport
@@ -80,7 +81,7 @@ def render_markdown(report: Report) -> str:
         sentences = [f"- {each.sign} {escape(each.text)}" for each in about_set(part)]
         tables = _silence(part) if part.entry.role == "silence" else _arms(part) + _measures(part)
         lines += [heading, "", *sentences, "", *tables]
-    lines += _transfer(report) + _learning(report)
+    lines += _transfer(report) + _strengths(report) + _learning(report)
     return "\n".join([*lines, *_provenance(report)]) + "\n"
 
 
@@ -220,6 +221,15 @@ def transfer_cell(cell: Cell | None) -> str:
         return rate
     bounds = point_interval(cell.difference_ci95)
     return f"{rate} {SIGNS[cell.verdict]} ({points(cell.difference)}; {bounds})"
+
+
+def _strengths(report: Report) -> list[str]:
+    lines = []
+    for curve in strength.find_strengths(report):
+        said = [*strength.sentences(curve), strength.notes(curve)]
+        lines += [f"### {escape(curve.label)}", ""] if curve.label else []
+        lines += [*table(strength.columns(curve), strength.cells(curve)), " ".join(said), ""]
+    return ["## How strongly the adapter is applied", "", *lines] if lines else []
 
 
 def _learning(report: Report) -> list[str]:

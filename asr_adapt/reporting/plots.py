@@ -217,6 +217,31 @@ def plot_training(loss: Line | None, dev_wer: Line | None) -> str:
     return _draw(paint, 3.0, "Training loss and word error rate on the dev set by step")
 
 
+def plot_strengths(lines: Sequence[Line], used: float | None) -> str:
+    """Return an SVG of error rates on dev speech over the strength of an adapter; one is marked."""
+
+    def paint(axes: Axes) -> None:
+        for line in lines:
+            axes.plot(
+                [x for x, _ in line.points],
+                [100 * y for _, y in line.points],
+                color=ARM_COLOURS[line.name],
+                marker=ARM_MARKERS[line.name],
+                label=line.label,
+                clip_on=False,
+            )
+        if used is not None:
+            axes.axvline(used, color=_INK, alpha=0.5, linewidth=1, linestyle=":", label="applied")
+        axes.set_ylim(bottom=0)
+        axes.set_xticks([x for x, _ in lines[0].points])
+        axes.set_xlabel("strength of the adapter")
+        axes.set_ylabel("word error rate, %")
+        axes.grid(axis="y", color=_INK, alpha=0.15, linewidth=0.6)
+        axes.figure.legend(loc="outside lower center", ncols=3)
+
+    return _draw(paint, 2.8, "Word error rate on dev speech by strength of the adapter")
+
+
 def paint_sound(envelope: NDArray[np.float32], decibels: NDArray[np.float32]) -> bytes:
     """Return a PNG of a sound: its wave above its spectrogram, on one time axis.
 
