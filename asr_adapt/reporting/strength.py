@@ -124,7 +124,7 @@ def _rule(curve: StrengthCurve) -> str:
 
 def notes(curve: StrengthCurve) -> str:
     """Say what was measured, and on what."""
-    said = ["Word error rates as training measured them on dev speech; no test speech chose anything."]
+    said = ["Word error rates on dev speech, measured in training; no test speech chose anything."]
     if curve.general:
         said.append("In general speech, what differs from the untouched model's text is an error.")
     if curve.tested:
