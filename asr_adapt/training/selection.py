@@ -119,8 +119,7 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         folder, settings = candidate.folder, self.job.settings
         # All weights have no strength, and part of DoRA's change is not on the way from the base.
         if settings.method == "full" or settings.lora.variant == "dora":
-            whole = MeasuredStrength(1.0, self._domain(folder))
-            return strength_rows([whole], self.dev, (), self.job.seed)
+            return [{"strength": 1.0, "wer": candidate.wer, "behind": 0.0, "behind_se": 0.0}]
         load_lora(self.model.network, folder)
         measured = [self._at_strength(folder, strength) for strength in (1.0, *PARTS)]
         return strength_rows(measured, self.dev, self.general, self.job.seed)
