@@ -182,7 +182,7 @@ def test_preparing_gives_clean_training_and_received_test_sets(
     """A small size, made in one go and made after an interruption: the same bytes."""
     assert pytestconfig.cache is not None
     cache = pytestconfig.cache.mkdir("debian-packages")
-    small = data.Size(6, 2, 4, 4, 4, 4, 4, 3, 3, kokoro_weight=0)
+    small = data.Size(6, 2, 4, 4, 4, 4, 4, 3, 2, 3, kokoro_weight=0)
     monkeypatch.setitem(prepare.SIZES, "demo", small)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     prepare.prepare(cache, whole, "demo", 3)
@@ -196,7 +196,7 @@ def test_preparing_gives_clean_training_and_received_test_sets(
 
     sets = {path.stem: read_manifest(path) for path in whole.glob("*.jsonl")}
     counts = {name: len(rows) for name, rows in sets.items()}
-    spoken = {"calls": 6, "train": 13, "dev": 6, "test": 4, "real": 4, "general": 4}
+    spoken = {"calls": 6, "train": 13, "dev": 8, "test": 4, "real": 4, "general": 4}
     assert counts == {**spoken, "silence": 3}
     for name, channel in (
         ("general", "none"),
@@ -207,7 +207,9 @@ def test_preparing_gives_clean_training_and_received_test_sets(
         assert {row.tags["channel"] for row in sets[name]} == {channel}
     silent = {row.tags["channel"]: row.reference == "" for row in sets["train"]}
     assert silent == {"clean": False, "vhf": True}  # silence has gone over the radio already
-    assert all(5 <= int(row.tags["cnr_db"]) <= 25 for row in sets["test"] + sets["dev"])
+    assert [row.reference for row in sets["dev"]].count("") == 2
+    spoken_rows = [row for row in sets["test"] + sets["dev"] if row.reference]
+    assert all(5 <= int(row.tags["cnr_db"]) <= 25 for row in spoken_rows)
     assert all(row.context for row in sets["test"])
     assert not any(row.context for row in sets["real"])
     named = {row.audio_path.name for rows in sets.values() for row in rows}

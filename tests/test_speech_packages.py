@@ -85,7 +85,7 @@ def test_the_prompts_are_there(packages: Path) -> None:
 
 @pytest.mark.parametrize(
     ("recipe", "names"),
-    [("dialogue", ["train", "dev", "test"]), ("telephone", ["test"])],
+    [("dialogue", ["train", "dev", "test", "general"]), ("telephone", ["test"])],
 )
 def test_recipes_make_the_same_bytes_twice(
     packages: Path, tmp_path: Path, recipe: str, names: list[str]
@@ -103,7 +103,11 @@ def test_recipes_make_the_same_bytes_twice(
 
 def test_the_dialogue_recipe_trains_on_no_name_of_its_test(packages: Path, tmp_path: Path) -> None:
     _load("dialogue").prepare(packages, tmp_path, "demo", 1)
-    train, dev, test = (read_manifest(tmp_path / f"{n}.jsonl") for n in ("train", "dev", "test"))
-    assert (len(train), len(dev), len(test)) == (300, 40, 80)
+    train, dev, test, general = (
+        read_manifest(tmp_path / f"{n}.jsonl") for n in ("train", "dev", "test", "general")
+    )
+    assert (len(train), len(dev), len(test), len(general)) == (300, 40, 80, 100)
+    assert not {u.utterance_id for u in train} & {u.utterance_id for u in general}
+    check_leaks(general, [*dev, *test])
     check_leaks([*train, *dev], test)
     check_leaks(train, dev)

@@ -79,13 +79,14 @@ class Size:
     real: int
     general: int
     silence_train: int
+    silence_dev: int
     silence: int
     kokoro_weight: int
 
 
 SIZES = {
-    "demo": Size(600, 40, 100, 440, 20, 200, 260, 40, 20, kokoro_weight=1),
-    "full": Size(1800, 60, 200, 1200, 30, 300, 440, 100, 40, kokoro_weight=2),
+    "demo": Size(600, 40, 100, 440, 20, 200, 260, 80, 8, 20, kokoro_weight=1),
+    "full": Size(1800, 60, 200, 1200, 30, 300, 440, 150, 12, 40, kokoro_weight=2),
 }
 
 
@@ -235,6 +236,7 @@ def make_sets(
         sets[name] = send_over_radio(rows, radio, out_dir, source, progress)
     quiet = partial(_silence, domain.radio, out_dir, source, display)
     sets["train.jsonl"] += quiet("train-silence", size.silence_train)
+    sets["dev.jsonl"] += quiet("dev-silence", size.silence_dev)
     sets["silence.jsonl"] = quiet("silence", size.silence)
     return sets
 
