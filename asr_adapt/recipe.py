@@ -28,6 +28,7 @@ from asr_adapt.stopping import StopRequest
 from asr_adapt.training.train_job import TrainJob
 from asr_adapt.training.watched import has_begun, train_watched
 
+STOP_POLL_S = 0.2
 STANDARD_ERROR = 2  # its descriptor: a stream that stands in for it may have none
 
 
@@ -110,24 +111,36 @@ def prepare_data(
         if not script.is_file():
             raise UsageError(f"prepare.{step.name}.script: no file {script}")
         display.say(f"preparing {step.name} ({config.size})")
-        run = subprocess.run(  # noqa: S603 - a script of the recipe the user chose to run
-            [
-                sys.executable,
-                str(script),
-                *("--size", config.size),
-                *("--out", str(data_dir / step.name)),
-                *("--cache", str(data_dir / "cache")),
-                *("--seed", str(config.seed)),
-            ],
-            # What it says is progress: standard output is for results.
-            stdout=subprocess.DEVNULL if display.quiet else STANDARD_ERROR,
-            check=False,
-        )
+        command = [
+            sys.executable,
+            str(script),
+            *("--size", config.size),
+            *("--out", str(data_dir / step.name)),
+            *("--cache", str(data_dir / "cache")),
+            *("--seed", str(config.seed)),
+        ]
+        code = run_script(command, stop, quiet=display.quiet)
         stop.check()
-        if run.returncode:
+        if code:
             raise EnvironmentProblem(
-                f"{script} ended with exit code {run.returncode}; its messages stand above"
+                f"{script} ended with exit code {code}; its messages stand above"
             )
+
+
+def run_script(command: Sequence[str], stop: StopRequest, *, quiet: bool) -> int:
+    """Run a program to its end, or until a stop is asked for; return its exit code."""
+    with subprocess.Popen(  # noqa: S603 - a script of the recipe the user chose to run
+        command,
+        # What it says is progress: standard output is for results.
+        stdout=subprocess.DEVNULL if quiet else STANDARD_ERROR,
+    ) as process:
+        while True:
+            try:
+                return process.wait(STOP_POLL_S)
+            except subprocess.TimeoutExpired:
+                if stop.signal_name:
+                    process.terminate()
+                    return process.wait()
 
 
 def load_recipe_data(config: RecipeConfig, data_dir: Path, display: ProgressDisplay) -> RecipeData:

@@ -7,6 +7,7 @@ What comes out depends on the request alone, not on who speaks it when.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -115,12 +116,17 @@ def say_files(
     """
     fetch_voices([request.voice for request in requests], cache_dir)
     context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        durations = []
-        for duration_s in pool.map(_say_file, requests, [cache_dir] * len(requests), chunksize=4):
-            durations.append(duration_s)
-            if progress:
-                progress(len(durations), len(requests))
+    durations: list[float] = []
+    with ProcessPoolExecutor(processes, context, initializer=_leave_signals) as pool:
+        spoken = pool.map(_say_file, requests, [cache_dir] * len(requests), chunksize=4)
+        try:
+            for duration_s in spoken:
+                durations.append(duration_s)
+                if progress:
+                    progress(len(durations), len(requests))
+        except BaseException:  # stopped, too: else everything left would be spoken first
+            pool.shutdown(cancel_futures=True)
+            raise
     return durations
 
 
@@ -166,6 +172,11 @@ def _speak(request: SpeechRequest, speed: float, cache_dir: Path) -> Speech:
             return speak_kokoro(request.voice, request.text, speed, cache_dir)
         case _:
             return speak_piper(request.text, speed)
+
+
+def _leave_signals() -> None:
+    """Leave Ctrl-C, which reaches every process of a terminal, to the one that gave the work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _say_file(request: SpeechRequest, cache_dir: Path) -> float:
