@@ -62,7 +62,7 @@ def test_page_and_markdown_say_what_was_measured_and_what_was_used(tmp_path: Pat
 def test_runs_from_before_the_rule_are_shown_with_theirs(tmp_path: Path) -> None:
     """The least sum, which is that of 0.8; there are no standard errors to show."""
     html, markdown = written(tmp_path, OLD, 0.8)
-    assert "Training recommends 0.8: the strength at which the sum of both rates" in markdown
+    assert "Training recommends 0.8: the strength at which the sum of the error rates" in markdown
     assert "This run applied it." in markdown
     assert "0.8 (recommended, applied)" in html
     assert "standard error" not in markdown
@@ -74,6 +74,13 @@ def test_without_general_speech_the_domain_stands_alone(tmp_path: Path) -> None:
     assert "at which the error rate is at most one standard error" in markdown
     assert "| strength | domain | above the least |" in markdown
     assert "general speech</text>" not in html
+
+
+def test_speech_as_received_has_a_column_of_its_own(tmp_path: Path) -> None:
+    html, markdown = written(tmp_path, [{**row, "received_wer": 0.2} for row in ROWS])
+    assert "| strength | domain | general | received | above the least |" in markdown
+    assert "20.0" in markdown
+    assert "general, received</text>" in html
 
 
 @pytest.mark.parametrize(
@@ -115,7 +122,7 @@ def test_each_run_has_its_own_curve(tmp_path: Path) -> None:
 
 
 def test_strengths_are_listed_strongest_first_with_a_cell_for_each_heading() -> None:
-    points = tuple(StrengthPoint(s, 0.5, None, 0.0, 0.0) for s in (1.0, 0.5))
+    points = tuple(StrengthPoint(s, 0.5, None, None, 0.0, 0.0) for s in (1.0, 0.5))
     curve = StrengthCurve("", points, None)
     assert [len(row) for row in cells(curve)] == [len(columns(curve))] * 2
     assert [row[0] for row in cells(curve)] == ["1", "0.5 (recommended)"]

@@ -46,8 +46,9 @@ def rows_of(
         MeasuredStrength(strength, heard(own), heard(other) if other else None)
         for strength, own, other in zip(STRENGTHS, errors, sets, strict=False)
     ]
-    others = said(len(general[0])) if general else []
-    return strength_rows(measured, said(len(errors[0]), per_speaker), others, seed)
+    sets_of = [said(len(errors[0]), per_speaker)]
+    sets_of += [said(len(general[0]))] if general else []
+    return strength_rows(measured, sets_of, seed)
 
 
 def standard_error(better: list[int], worse: list[int]) -> float:
@@ -77,6 +78,18 @@ def test_general_speech_adds_its_own_chance() -> None:
     assert full["general_wer"] == pytest.approx(0.05)
 
 
+def test_general_speech_as_received_weighs_as_much_as_either() -> None:
+    same, clean, lost = heard([1, 1]), heard([0, 0]), heard([2, 4])
+    measured = [
+        MeasuredStrength(strength, same, clean, received)
+        for strength, received in ((1.0, lost), (0.5, clean))
+    ]
+    full, part = strength_rows(measured, [said(2)] * 3, 1)
+    assert (full["received_wer"], part["received_wer"]) == (0.3, 0.0)
+    assert full["behind"] == pytest.approx(0.3)
+    assert best_strength([full, part]) == 0.5
+
+
 def test_utterances_that_err_together_are_drawn_together() -> None:
     better, worse = [1] * 60, [0] * 30 + [4] * 30
     free, bound = (rows_of(better, worse, per_speaker=each)[1] for each in (0, 5))
@@ -96,7 +109,7 @@ def test_a_clip_without_words_is_borne() -> None:
     measured = [
         MeasuredStrength(s, WordErrors((0, e, 0), (0, 4, 0))) for s, e in ((1.0, 1), (0.5, 2))
     ]
-    full, part = strength_rows(measured, said(3), (), 1)
+    full, part = strength_rows(measured, [said(3)], 1)
     assert (full["wer"], part["wer"]) == (0.25, 0.5)
     assert (part["behind"], part["behind_se"]) == (0.25, 0)
 

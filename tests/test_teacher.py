@@ -143,6 +143,8 @@ def test_training_replays_and_measures_general_speech(
     assert card.steps > plain.steps
     assert card.label_minutes == plain.label_minutes  # nothing of it was labelled by anyone
     assert all("general_wer" in row for row in card.strength_wer)
+    over_a_channel = job.settings.augment.channel != "none"
+    assert all(("received_wer" in row) == over_a_channel for row in card.strength_wer)
     assert not any("general_wer" in row for row in plain.strength_wer)
     assert read_card(tmp_path / "with").strength == best_strength(card.strength_wer)
 

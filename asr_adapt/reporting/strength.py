@@ -24,20 +24,22 @@ class StrengthPoint:
         strength: factor on what was learned.
         wer: on the domain's dev speech.
         general_wer: differences from the untouched model's text of general speech; None without.
-        behind: the sum of both above the least one; None in older runs.
+        received_wer: the same of general speech over training's channel; None without.
+        behind: the sum of all above the least one; None in older runs.
         behind_se: its standard error; None in older runs.
     """
 
     strength: float
     wer: float
     general_wer: float | None
+    received_wer: float | None
     behind: float | None
     behind_se: float | None
 
     @property
     def total_wer(self) -> float:
-        """Both error rates added."""
-        return self.wer + (self.general_wer or 0.0)
+        """All error rates added."""
+        return self.wer + (self.general_wer or 0.0) + (self.received_wer or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,11 @@ class StrengthCurve:
     def general(self) -> bool:
         """Whether general speech was measured."""
         return all(point.general_wer is not None for point in self.points)
+
+    @property
+    def received(self) -> bool:
+        """Whether general speech was measured over training's channel too."""
+        return all(point.received_wer is not None for point in self.points)
 
     @property
     def tested(self) -> bool:
@@ -100,7 +107,7 @@ def _point(row: Any) -> StrengthPoint | None:
     strength, wer = number(row, "strength"), number(row, "wer")
     if strength is None or wer is None:
         return None
-    further = (number(row, key) for key in ("general_wer", "behind", "behind_se"))
+    further = (number(row, key) for key in ("general_wer", "received_wer", "behind", "behind_se"))
     return StrengthPoint(strength, wer, *further)
 
 
@@ -116,7 +123,7 @@ def sentences(curve: StrengthCurve) -> list[str]:
 
 
 def _rule(curve: StrengthCurve) -> str:
-    least = "the sum of both rates" if curve.general else "the error rate"
+    least = "the sum of the error rates" if curve.general else "the error rate"
     if not curve.tested:
         return f"the strength at which {least} is least"
     return f"the weakest strength at which {least} is at most one standard error above the least"
@@ -127,6 +134,8 @@ def notes(curve: StrengthCurve) -> str:
     said = ["Word error rates on dev speech, measured in training; no test speech chose anything."]
     if curve.general:
         said.append("In general speech, what differs from the untouched model's text is an error.")
+    if curve.received:
+        said.append("Received is general speech over the channel of training.")
     if curve.tested:
         said.append("Above the least: points, ± one standard error of the paired difference.")
     return " ".join(said)
@@ -135,6 +144,7 @@ def notes(curve: StrengthCurve) -> str:
 def columns(curve: StrengthCurve) -> list[str]:
     """Return the headings of `cells`."""
     heads = ["strength", "domain", *(["general"] if curve.general else [])]
+    heads += ["received"] if curve.received else []
     return [*heads, *(["above the least"] if curve.tested else [])]
 
 
@@ -149,6 +159,8 @@ def _cells(curve: StrengthCurve, point: StrengthPoint) -> list[str]:
     row = [f"{point.strength:g}" + (f" ({said})" if said else ""), percent(point.wer)]
     if curve.general:
         row.append(percent(point.general_wer))
+    if curve.received:
+        row.append(percent(point.received_wer))
     if curve.tested:
         row.append(_behind(point))
     return row
@@ -164,5 +176,7 @@ def lines(curve: StrengthCurve) -> Sequence[tuple[str, str, tuple[tuple[float, f
     """Return what is drawn over strength: name, label and points (strength, rate)."""
     domain = tuple((p.strength, p.wer) for p in curve.points)
     general = tuple((p.strength, p.general_wer or 0.0) for p in curve.points)
+    received = tuple((p.strength, p.received_wer or 0.0) for p in curve.points)
     drawn = [("lora", "domain speech", domain)]
-    return [*drawn, ("base", "general speech", general)] if curve.general else drawn
+    drawn += [("base", "general speech", general)] if curve.general else []
+    return [*drawn, ("base+bias", "general, received", received)] if curve.received else drawn

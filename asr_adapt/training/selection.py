@@ -61,12 +61,14 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         model: SpeechModel,
         job: TrainJob,
         general: Sequence[Utterance],
+        received: Sequence[Utterance],
         work: Path,
         stop: StopRequest,
     ) -> None:
         self.model = model
         self.job = job
         self.general = general
+        self.received = received
         self.work = work
         self.stop = stop
         self.dev = limited(job.dev, job.settings.dev_limit, job.seed)
@@ -122,12 +124,17 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
             return [{"strength": 1.0, "wer": candidate.wer, "behind": 0.0, "behind_se": 0.0}]
         load_lora(self.model.network, folder)
         measured = [self._at_strength(folder, strength) for strength in (1.0, *PARTS)]
-        return strength_rows(measured, self.dev, self.general, self.job.seed)
+        sets = [rows for rows in (self.dev, self.general, self.received) if rows]
+        return strength_rows(measured, sets, self.job.seed)
 
     def _at_strength(self, folder: Path, strength: float) -> MeasuredStrength:
         set_strength(self.model.network, strength)
-        domain = self._domain(folder, strength)
-        return MeasuredStrength(strength, domain, self._general(folder, strength))
+        return MeasuredStrength(
+            strength,
+            self._domain(folder, strength),
+            self._change(self.general, folder / f"general-{strength:g}.jsonl"),
+            self._change(self.received, folder / f"received-{strength:g}.jsonl"),
+        )
 
     def _folder(self, step: int) -> Path:
         return self.work / f"candidate-{step:08d}"
@@ -136,12 +143,9 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         log = folder / f"dev-{strength:g}.jsonl"
         return word_errors(self.model, self.dev, self.job, log, self.stop)
 
-    def _general(self, folder: Path, strength: float) -> WordErrors | None:
+    def _change(self, general: Sequence[Utterance], log: Path) -> WordErrors | None:
         """Measure how far general speech has moved from the base model's text."""
-        if not self.general:
-            return None
-        log = folder / f"general-{strength:g}.jsonl"
-        return word_errors(self.model, self.general, self.job, log, self.stop)
+        return word_errors(self.model, general, self.job, log, self.stop) if general else None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -47,16 +47,18 @@ class MeasuredStrength:
         strength: factor on the learned change, above 0 to 1.
         domain: errors on the domain's dev speech.
         general: differences from the base model's text of general speech; None without such speech.
+        received: the same of general speech over training's channel; None without a channel.
     """
 
     strength: float
     domain: WordErrors
     general: WordErrors | None = None
+    received: WordErrors | None = None
 
     @property
     def parts(self) -> tuple[WordErrors, ...]:
-        """What adds up to the error that is weighed: a point of either is worth the same."""
-        return (self.domain, self.general) if self.general else (self.domain,)
+        """What adds up to the error that is weighed: a point of each is worth the same."""
+        return tuple(part for part in (self.domain, self.general, self.received) if part)
 
     @property
     def total_wer(self) -> float:
@@ -66,31 +68,30 @@ class MeasuredStrength:
 
 def strength_rows(
     measured: Sequence[MeasuredStrength],
-    dev: Sequence[Utterance],
-    general: Sequence[Utterance],
+    sets: Sequence[Sequence[Utterance]],
     seed: int,
 ) -> list[dict[str, float]]:
     """Compare measured strengths with the one whose word error rates add up to the least.
 
     Args:
-        measured: at least one, all with general speech or all without.
-        dev: the domain's utterances.
-        general: those of general speech.
+        measured: at least one, all with the same parts.
+        sets: the utterances of each part.
         seed: of the resampling.
 
     Returns:
-        ``{"strength": .., "wer": .., "general_wer": .., "behind": .., "behind_se": ..}`` for each:
-        error rates as fractions, how far their sum is above the least, and the standard error of
-        that; without ``general_wer`` where there is no general speech.
+        For each ``strength``, ``wer``, ``general_wer`` and ``received_wer`` as far as they were
+        measured, all fractions; ``behind``, how far their sum is above the least; and
+        ``behind_se``, the standard error of that.
     """
     best = min(measured, key=lambda each: (each.total_wer, each.strength))
-    draws = _drawn_totals(measured, (dev, general), seed)
+    draws = _drawn_totals(measured, sets, seed)
     apart = np.nanstd(draws - draws[:, [measured.index(best)]], axis=0)
     return [
         {
             "strength": each.strength,
             "wer": each.domain.wer,
             **({"general_wer": each.general.wer} if each.general else {}),
+            **({"received_wer": each.received.wer} if each.received else {}),
             "behind": round(each.total_wer - best.total_wer, DIGITS),
             "behind_se": round(float(error), DIGITS),
         }
@@ -122,7 +123,7 @@ def _drawn_totals(
     seeds = np.random.SeedSequence(seed).generate_state(len(sets))
     drawn = [
         _drawn_rates(part, rows, int(own))
-        for part, rows, own in zip(columns, sets, seeds, strict=False)
+        for part, rows, own in zip(columns, sets, seeds, strict=True)
     ]
     total: NDArray[np.float64] = np.sum(drawn, axis=0)
     return total

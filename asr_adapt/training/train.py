@@ -47,6 +47,7 @@ from asr_adapt.training.dataset import (
     plan_batches,
 )
 from asr_adapt.training.quiet import quiet_clips
+from asr_adapt.training.received import as_received
 from asr_adapt.training.selection import Candidate, DevSelection, read_rows
 from asr_adapt.training.strength import best_strength
 from asr_adapt.training.teacher import teach
@@ -130,7 +131,8 @@ def finetune(
         [u.duration_s for u in rows], job.settings.batch_size, job.settings.epochs, job.seed
     )
     model = trainable(base, job, hears_silence=any(row.reference == "" for row in rows))
-    selection = DevSelection(model, job, general.dev, work, stop)
+    received = as_received(general.dev, job.settings.augment, work / "received", job.seed)
+    selection = DevSelection(model, job, general.dev, received, work, stop)
     watch = Watch([sum(rows[i].duration_s for i in p.indices) for p in plans], observer)
     watch.selection = selection
     batches = training_batches(model, job, rows, plans, general.soft)
