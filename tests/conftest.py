@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
@@ -24,12 +25,12 @@ RunProgram = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def load_script(path: Path) -> ModuleType:
-    """Import a script that is in no package."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    """Import a script that is in no package, whatever its name ends in."""
+    loader = SourceFileLoader(path.stem, str(path))
+    spec = importlib.util.spec_from_loader(path.stem, loader)
     assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    loader.exec_module(module)
     return module
 
 

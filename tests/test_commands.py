@@ -8,8 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,7 +20,7 @@ from asr_adapt.cli.common import commands_below, how_to_go_on
 from asr_adapt.config import load_recipe
 from asr_adapt.records import Hypothesis
 from asr_adapt.unlabelled import views
-from tests.conftest import ROOT, RunProgram
+from tests.conftest import ROOT, RunProgram, load_script
 from tests.structure.test_house import commands as calls_in
 from tests.structure.test_house import find_command
 from tests.toys import table, toy_rows
@@ -234,12 +232,7 @@ def test_the_advice_after_a_stop_names_no_option_that_is_not_there(words: str) -
 @pytest.fixture(scope="module")
 def docs() -> ModuleType:
     """The script that writes the pages."""
-    loader = SourceFileLoader("docs_script", str(ROOT / "scripts/docs"))
-    spec = spec_from_loader("docs_script", loader)
-    assert spec is not None
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    return load_script(ROOT / "scripts/docs")
 
 
 def test_the_pages_say_what_the_code_says(docs: ModuleType) -> None:

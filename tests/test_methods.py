@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
-import sys
-from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +11,7 @@ from typing import Any
 import pytest
 
 from asr_adapt.config import RecipeConfig, load_recipe
+from tests.conftest import load_script
 
 ROOT = Path(__file__).parents[1]
 NAMES = sorted(
@@ -23,15 +20,8 @@ NAMES = sorted(
 
 
 @pytest.fixture(scope="module")
-def methods() -> Iterator[ModuleType]:
-    loader = SourceFileLoader("methods", str(ROOT / "scripts/methods"))
-    spec = importlib.util.spec_from_loader("methods", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["methods"] = module
-    loader.exec_module(module)
-    yield module
-    del sys.modules["methods"]
+def methods() -> ModuleType:
+    return load_script(ROOT / "scripts/methods")
 
 
 def config_of(methods: ModuleType, name: str) -> RecipeConfig:

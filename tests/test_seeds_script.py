@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from collections.abc import Iterator
 from copy import deepcopy
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.conftest import load_script
+
 SCRIPT = Path(__file__).parents[1] / "scripts/seeds"
 
 
 @pytest.fixture(scope="module")
-def seeds() -> Iterator[ModuleType]:
-    loader = SourceFileLoader("seeds", str(SCRIPT))
-    spec = importlib.util.spec_from_loader("seeds", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["seeds"] = module
-    loader.exec_module(module)
-    yield module
-    del sys.modules["seeds"]
+def seeds() -> ModuleType:
+    return load_script(SCRIPT)
 
 
 def report(seed: int, lora: float, base: float = 0.5) -> dict[str, Any]:
