@@ -26,6 +26,7 @@ from asr_adapt.model import (
     MAX_DECODER_TOKENS,
     SpeechModel,
     autocast,
+    autocast_steps,
     encode,
     mel_features,
     prompted_start,
@@ -288,10 +289,10 @@ def load_sounds(
 
 @torch.inference_mode()
 def encode_sounds(model: SpeechModel, sounds: Sequence[np.ndarray], frames: int) -> torch.Tensor:
-    """Encode sounds in a window of ``frames``; returns (B, frames, width)."""
+    """Encode sounds in a window of ``frames``; returns float32 (B, frames, width)."""
     features = mel_features(model, sounds, frames).to(model.device)
     with autocast(model.device):
-        return encode(model.whisper, features)
+        return encode(model.whisper, features).float()
 
 
 @torch.inference_mode()
@@ -325,7 +326,7 @@ def generate(
     for i, start in enumerate(starts):
         ids[i, length - len(start) :] = torch.tensor(start)
         mask[i, length - len(start) :] = 1
-    with autocast(model.device):
+    with autocast_steps(model.device):
         output: Any = GenerationMixin.generate(
             model.whisper,
             generation_config=search_settings(model, length + room, beam_size, pad),

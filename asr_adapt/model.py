@@ -90,8 +90,30 @@ def pick_device(name: str) -> torch.device:
         raise UsageError(f"device {name!r} is unknown; use auto, cpu or cuda") from None
 
 
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies in bfloat16 faster than in float32.
+
+    GPUs do, and CPUs with instructions for it: there a training step takes half the time
+    (`scripts/bench_precision.py`). On other CPUs bfloat16 is slower.
+    """
+    if device.type != "cpu":
+        return True
+    known = torch.cpu.get_capabilities()
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
 def autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """Compute in bfloat16 on GPUs and in float32 on CPUs, where bfloat16 is slower without AMX."""
+    """Compute in bfloat16 where that is faster, for work on many frames or tokens at once."""
+    enabled = computes_bfloat16(device)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+def autocast_steps(device: torch.device) -> AbstractContextManager[Any]:
+    """The same for work on a token at a time.
+
+    On CPUs that is float32: weights would be cast again for every token, which costs more than it
+    saves.
+    """
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 

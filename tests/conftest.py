@@ -42,6 +42,12 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute in float32 on every processor, for comparisons to the last digits."""
+    monkeypatch.setattr("asr_adapt.model.computes_bfloat16", lambda device: False)
+
+
 @pytest.fixture(scope="session")
 def run_program() -> RunProgram:
     """Run ``asr-adapt`` as a user would, in a process of its own."""

@@ -19,6 +19,9 @@ from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
 from asr_adapt.files import file_sha256
 from asr_adapt.model import (
     SpeechModel,
+    autocast,
+    autocast_steps,
+    computes_bfloat16,
     decoder_start,
     encode,
     load_base,
@@ -290,6 +293,35 @@ def test_the_start_of_a_multilingual_transcript() -> None:
         assert decoder_start(model, language)[1:] == [token for _, token in prompt]
     with pytest.raises(DataError, match="'xx'"):
         decoder_start(model, "xx")
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({"avx512_bf16": False}, False)],
+)
+def test_processors_compute_in_bfloat16_if_they_have_instructions_for_it(
+    known: dict[str, bool], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
+    assert computes_bfloat16(CPU) is expected
+    with autocast(CPU):
+        assert torch.is_autocast_enabled("cpu") is expected
+    with autocast_steps(CPU):
+        assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.weights
+def test_bfloat16_hears_what_float32_hears(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoder outputs differ by what eight bits of mantissa explain, over a dozen layers."""
+    model = load_base(resolve_weights("whisper-tiny.en"), CPU)
+    features = torch.randn(2, 80, 3000, generator=torch.Generator().manual_seed(1))
+    outputs = {}
+    for enabled in (False, True):
+        monkeypatch.setattr("asr_adapt.model.computes_bfloat16", lambda _, on=enabled: on)
+        with torch.inference_mode(), autocast(CPU):
+            outputs[enabled] = encode(model.whisper, features).float()
+    apart = (outputs[True] - outputs[False]).norm() / outputs[False].norm()
+    assert 0 < apart < 0.02
 
 
 def test_devices() -> None:

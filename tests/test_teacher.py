@@ -149,6 +149,7 @@ def test_training_replays_and_measures_general_speech(
     assert read_card(tmp_path / "with").strength == best_strength(card.strength_wer)
 
 
+@pytest.mark.usefixtures("float32")
 def test_what_else_a_text_might_be_is_what_the_model_finds_likely(
     toy: Path, base: SpeechModel
 ) -> None:

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Measure what bfloat16 brings on this processor: a training step, the encoder, and decoding.
+
+    scripts/bench_precision.py --model whisper-tiny.en --out scripts/results/bench_precision.json
+
+The same work in float32 and in bfloat16, turn by turn, on made sound: what is heard does not change
+the time. On a processor the clock is the program's own time, which other programs' work does not
+lengthen. `asr_adapt.model.computes_bfloat16` says where bfloat16 is used; this says whether it is
+right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import GenerationMixin
+from transformers.modeling_outputs import BaseModelOutput
+
+from asr_adapt.base_weights.weights import resolve_weights
+from asr_adapt.environment import describe_machine, package_versions, source_commit
+from asr_adapt.files import write_whole
+from asr_adapt.model import (
+    SpeechModel,
+    computes_bfloat16,
+    decoder_start,
+    encode,
+    load_base,
+    pick_device,
+    with_new_lora,
+)
+from asr_adapt.settings import TrainSettings
+from asr_adapt.training.dataset import collate_targets
+from asr_adapt.training.train import training_loss
+from asr_adapt.window import MAX_FRAMES
+
+BATCH = 8
+CALL_FRAMES = 450  # a call of six seconds and its slack
+PROMPT_TOKENS, TEXT_TOKENS = 40, 24
+PRECISIONS = ("float32", "bfloat16")
+
+
+def main() -> None:
+    """Read the command line, measure and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", nargs="+", default=["whisper-tiny.en"])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    device = pick_device("cpu")
+    result = {
+        "clock": "process_time",
+        "uses_bfloat16": computes_bfloat16(device),
+        "models": {name: measure(name, options.rounds) for name in options.model},
+        "command": f"scripts/bench_precision.py --model {' '.join(options.model)}"
+        f" --rounds {options.rounds}",
+        "commit": source_commit(),
+        "versions": package_versions(),
+        "environment": {**describe_machine("cpu"), "threads": torch.get_num_threads()},
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(options.out, json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+def measure(name: str, rounds: int) -> dict[str, Any]:
+    """Time each kind of work of one model in both precisions; ratios are float32's over ours."""
+    model = load_base(resolve_weights(name), pick_device("cpu"))
+    torch.manual_seed(1)
+    sound = torch.randn(BATCH, model.feature_extractor.feature_size, 2 * MAX_FRAMES)
+    with torch.inference_mode():
+        hidden = encode(model.whisper, sound)
+    works: Mapping[str, Callable[[], Any]] = {
+        "encode_full_window": lambda: encode_only(model, sound),
+        "decode_a_token_at_a_time": lambda: decode_only(model, hidden),
+    }
+    found = {key: compare(work, rounds) for key, work in works.items()}
+    # Last: it puts LoRA layers on the weights.
+    settings = TrainSettings()
+    trained = with_new_lora(replace(model, window=settings.window), settings.lora, seed=1)
+    batch = made_batch(sound[:, :, : 2 * CALL_FRAMES])
+    return {"training_step": compare(lambda: train_only(trained, batch), rounds), **found}
+
+
+def compare(work: Callable[[], Any], rounds: int) -> dict[str, float]:
+    """Return median seconds in both precisions and their ratio; the first round warms up."""
+    seconds: dict[str, list[float]] = {name: [] for name in PRECISIONS}
+    for i in range(rounds + 1):
+        for name in PRECISIONS:
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=name == "bfloat16"):
+                started = time.process_time()
+                work()
+                if i:
+                    seconds[name].append(time.process_time() - started)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    ratio = medians["float32"] / medians["bfloat16"]
+    return {**{f"{k}_s": round(v, 3) for k, v in medians.items()}, "ratio": round(ratio, 2)}
+
+
+def made_batch(features: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return a training batch of made tokens, told a prompt and labelled with a text."""
+    length = PROMPT_TOKENS + TEXT_TOKENS
+    tokens = torch.randint(1000, 2000, (BATCH, length))
+    labels = tokens.clone()
+    labels[:, :PROMPT_TOKENS] = -100
+    targets = collate_targets(labels, [None] * BATCH)
+    return {
+        "input_features": features,
+        "decoder_input_ids": tokens,
+        "labels": labels,
+        **targets,
+    }
+
+
+def train_only(model: SpeechModel, batch: dict[str, torch.Tensor]) -> None:
+    """Take the loss of a batch and its gradients."""
+    training_loss(model, batch).backward()
+
+
+@torch.inference_mode()
+def encode_only(model: SpeechModel, features: torch.Tensor) -> None:
+    """Encode a batch."""
+    encode(model.whisper, features)
+
+
+@torch.inference_mode()
+def decode_only(model: SpeechModel, hidden: torch.Tensor) -> None:
+    """Write a text of fixed length after each encoder output."""
+    start = torch.tensor([decoder_start(model, "en")] * BATCH)
+    GenerationMixin.generate(
+        model.whisper,
+        encoder_outputs=BaseModelOutput(last_hidden_state=hidden),
+        decoder_input_ids=start,
+        min_new_tokens=TEXT_TOKENS,
+        max_new_tokens=TEXT_TOKENS,
+        do_sample=False,
+    )
+
+
+if __name__ == "__main__":
+    main()
