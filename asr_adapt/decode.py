@@ -420,7 +420,7 @@ def forced_logprobs(
     whisper, length = model.whisper, first_mask.shape[1]
     rest = first_mask.new_ones(sequences.shape[0], sequences.shape[1] - length)
     mask = torch.cat([first_mask, rest], dim=1)[:, :-1]
-    with autocast(model.device):
+    with autocast_steps(model.device):  # as the tokens were decoded
         states = whisper.model(
             encoder_outputs=BaseModelOutput(last_hidden_state=hidden),
             decoder_input_ids=sequences[:, :-1],

@@ -269,7 +269,11 @@ def check_device() -> Iterator[Finding]:
         what = f"there is a GPU but torch {torch.__version__} cannot use it; the CPU computes"
         yield Finding("device", "warning", what, "update the NVIDIA driver to one for CUDA 13")
     else:
-        yield Finding("device", "ok", "CPU, fp32; training takes minutes to hours")
+        # Not at the top: it takes seconds, and other checks have to work where it is broken.
+        from asr_adapt.model import computes_bfloat16
+
+        precision = "bf16" if computes_bfloat16(torch.device("cpu")) else "fp32"
+        yield Finding("device", "ok", f"CPU, {precision}; training takes minutes to hours")
 
 
 def check_soundfile() -> Iterator[Finding]:

@@ -30,7 +30,7 @@ from asr_adapt.errors import UsageError
 from asr_adapt.files import write_whole
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.manifest import read_manifest, write_manifest
-from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
+from asr_adapt.model import SpeechModel, computes_bfloat16, load_base, pick_device, with_adapter
 from asr_adapt.records import ARMS, BiasList, Hypothesis, Utterance
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
@@ -300,6 +300,7 @@ def run_record(
     job: EvaluationJob, card: AdapterCard | None, prompts: PromptSettings
 ) -> dict[str, Any]:
     """Return everything about a run that a reader of its numbers needs, as JSON."""
+    device = pick_device(job.device)
     window = "full (30 s)"
     if card and card.window_slack_frames is not None:
         window += (
@@ -313,7 +314,10 @@ def run_record(
         "seed": job.seed,
         "commit": source_commit(),
         "versions": package_versions(),
-        "environment": describe_machine(str(pick_device(job.device))),
+        "environment": {
+            **describe_machine(str(device)),
+            "precision": "bfloat16" if computes_bfloat16(device) else "float32",
+        },
         "model": {
             "name": job.weights.name,
             "source": job.weights.source,
