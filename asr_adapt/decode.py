@@ -93,6 +93,21 @@ class Decoded:
     untold: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedBatch:
+    """Utterances of one length bucket, heard once.
+
+    Attributes:
+        utterances: those whose sound could be used, in their order.
+        hidden: their encoder outputs, float32 (B, F, width).
+        failed: why the others could not, by id.
+    """
+
+    utterances: Sequence[Utterance]
+    hidden: torch.Tensor
+    failed: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class DecodedPass:
     """What one pass made of some utterances, and how long it took, the encoder left out."""
@@ -144,15 +159,12 @@ def decode_batch(
 ) -> None:
     """Decode one batch of utterances of one length bucket with each arm, into the log."""
     started = time.perf_counter()
-    loaded, failed = load_sounds(batch)
-    if not loaded:
+    encoded = encode_batch(model, batch)
+    usable, hidden = encoded.utterances, encoded.hidden
+    if not usable:
         for arm in arms:
-            log.append(failed_rows(failed, arm.name))
+            log.append(failed_rows(encoded.failed, arm.name))
         return
-    usable = [u for u in batch if u.utterance_id in loaded]
-    bucket_s = float(length_bucket(batch[0].duration_s))
-    sounds = [loaded[u.utterance_id] for u in usable]
-    hidden = encode_sounds(model, sounds, model.window.frames(bucket_s))
     encode_s = time.perf_counter() - started
     plain: DecodedPass | None = None
     for arm in arms:
@@ -170,7 +182,7 @@ def decode_batch(
             hypothesis(u, arm.name, plan.prompt(u.utterance_id), d, share_s)
             for u, d in zip(usable, believed(plan, usable, plain, done), strict=True)
         ]
-        log.append([*rows, *failed_rows(failed, arm.name)])
+        log.append([*rows, *failed_rows(encoded.failed, arm.name)])
 
 
 def believed(
@@ -287,6 +299,16 @@ def load_sounds(
     return loaded, failed
 
 
+def encode_batch(model: SpeechModel, batch: Sequence[Utterance]) -> EncodedBatch:
+    """Load and encode utterances of one length bucket, as far as their sounds can be used."""
+    loaded, failed = load_sounds(batch)
+    usable = [u for u in batch if u.utterance_id in loaded]
+    frames = model.window.frames(float(length_bucket(batch[0].duration_s)))
+    sounds = [loaded[u.utterance_id] for u in usable]
+    hidden = encode_sounds(model, sounds, frames) if sounds else torch.empty(0)
+    return EncodedBatch(usable, hidden, failed)
+
+
 @torch.inference_mode()
 def encode_sounds(model: SpeechModel, sounds: Sequence[np.ndarray], frames: int) -> torch.Tensor:
     """Encode sounds in a window of ``frames``; returns float32 (B, frames, width)."""
@@ -386,7 +408,9 @@ def mean_logprobs(output: Any, new_tokens: torch.Tensor, pad: int) -> list[float
     if getattr(output, "sequences_scores", None) is not None:
         return [float(s) for s in output.sequences_scores]  # length-normalised by beam search
     logits = torch.stack(output.logits, dim=1).float()  # (B, L, vocabulary)
-    chosen = logits.log_softmax(-1).gather(-1, new_tokens.unsqueeze(-1)).squeeze(-1)
+    at_tokens = logits.gather(-1, new_tokens.unsqueeze(-1)).squeeze(-1)
+    # The tokens' alone: a whole log-softmax took 6 % of the time of decoding.
+    chosen = at_tokens - logits.logsumexp(-1)
     return means_to_the_end(chosen, new_tokens, pad)
 
 

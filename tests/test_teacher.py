@@ -87,7 +87,7 @@ def test_labels_change_nothing_and_the_second_time_nothing_is_decoded(
 ) -> None:
     general = toy_rows(toy, "train")[:10]
     before = taught(base, general)
-    monkeypatch.setattr("asr_adapt.training.lessons.encode_sounds", None)  # a decode would fail
+    monkeypatch.setattr("asr_adapt.training.lessons.encode_batch", None)  # a decode would fail
     assert (
         taught(base, [replace(u, reference=f"label {i}") for i, u in enumerate(general)]) == before
     )

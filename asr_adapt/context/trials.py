@@ -11,16 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
 
-import torch
-
 from asr_adapt.context.bias import NO_PROMPT
 from asr_adapt.context.bias_file import BiasChoice, Measured
 from asr_adapt.context.telling import Teller, Told, tell_all
 from asr_adapt.decode import (
     ArmPlan,
+    EncodedBatch,
     decode_pass,
-    encode_sounds,
-    load_sounds,
+    encode_batch,
     phrase_boost,
 )
 from asr_adapt.errors import DataError
@@ -37,7 +35,6 @@ from asr_adapt.scoring.terms import (
 from asr_adapt.settings import DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.dataset import bucketed
-from asr_adapt.window import length_bucket
 
 Progress = Callable[[int, int], None]
 
@@ -61,14 +58,6 @@ class DevSpeech:
     prompts: PromptSettings
     normalise: Callable[[str], str]
     batch_size: int = 8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EncodedBatch:
-    """Utterances of one length bucket with their encoder output (B, F, width)."""
-
-    utterances: Sequence[Utterance]
-    hidden: torch.Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +85,16 @@ class DevTrials:
         """Encode every sound.
 
         Raises:
-            AudioError: a sound cannot be used.
+            DataError: a sound cannot be used.
             Stopped: a signal came.
         """
         done = 0
         for batch in bucketed(self.dev.utterances, self.dev.batch_size):
             self.stop.check()
-            self.batches.append(encode_batch(self.model, batch))
+            encoded = encode_batch(self.model, batch)
+            if encoded.failed:
+                raise DataError(next(iter(encoded.failed.values())))
+            self.batches.append(encoded)
             done += len(batch)
             progress(done, len(self.dev.utterances))
 
@@ -209,18 +201,3 @@ class DevTrials:
             leaks += sum(term.leaks for term in count_terms(columns, book))
         biased, unbiased = zip(*sides, strict=True)
         return reduce(ErrorCounts.__add__, biased), reduce(ErrorCounts.__add__, unbiased), leaks
-
-
-def encode_batch(model: SpeechModel, batch: Sequence[Utterance]) -> EncodedBatch:
-    """Encode utterances of one length bucket.
-
-    Raises:
-        DataError: a sound cannot be used.
-    """
-    sounds, failed = load_sounds(batch)
-    if failed:
-        raise DataError(next(iter(failed.values())))
-    frames = model.window.frames(float(length_bucket(batch[0].duration_s)))
-    return EncodedBatch(
-        batch, encode_sounds(model, [sounds[u.utterance_id] for u in batch], frames)
-    )

@@ -22,10 +22,9 @@ from asr_adapt.base_weights.weight_cache import cache_root
 from asr_adapt.decode import (
     ArmPlan,
     decode_pass,
-    encode_sounds,
+    encode_batch,
     failed_rows,
     hypothesis,
-    load_sounds,
 )
 from asr_adapt.files import file_sha256
 from asr_adapt.model import SpeechModel, autocast, prompted_start
@@ -39,7 +38,6 @@ from asr_adapt.training.dataset import (
     collate_tokens,
     text_tokens,
 )
-from asr_adapt.window import length_bucket
 
 Progress = Callable[[int, int], None]
 
@@ -96,15 +94,11 @@ def content_key(clip: Utterance) -> str:
 
 def listen(base: SpeechModel, batch: Sequence[Utterance]) -> list[Lesson]:
     """Have the base model write the text of clips of one length bucket, in one pass of encoder."""
-    loaded, failed = load_sounds(batch)
-    lost = [Lesson(row, None) for row in failed_rows(failed, "base")]
-    clips = [clip for clip in batch if clip.utterance_id in loaded]
+    encoded = encode_batch(base, batch)
+    lost = [Lesson(row, None) for row in failed_rows(encoded.failed, "base")]
+    clips, hidden = encoded.utterances, encoded.hidden
     if not clips:
         return lost
-    sounds = [loaded[clip.utterance_id] for clip in clips]
-    hidden = encode_sounds(
-        base, sounds, base.window.frames(float(length_bucket(clips[0].duration_s)))
-    )
     plan = ArmPlan("base")
     decoded = decode_pass(base, clips, hidden, plan, DecodeSettings()).decoded
     rows = [
