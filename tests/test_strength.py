@@ -16,6 +16,7 @@ from asr_adapt.training.strength import (
     WordErrors,
     best_strength,
     strength_rows,
+    within_chance,
 )
 
 STRENGTHS = (1.0, 0.8, 0.6, 0.4)
@@ -64,6 +65,15 @@ def test_the_standard_error_is_that_of_the_mean_difference() -> None:
     assert (full["behind"], full["behind_se"]) == (0, 0)
     assert part["behind"] == pytest.approx((sum(worse) - sum(better)) / 600)
     assert part["behind_se"] == pytest.approx(standard_error(better, worse), rel=0.03)
+
+
+def test_what_chance_alone_sets_apart_is_as_good_as_the_best() -> None:
+    """Better here and worse there is chance, the same gain in each utterance is not."""
+    mixed, always, none = [4, 4, 6, 5, 5, 5], [4] * 6, [5] * 6
+    assert within_chance([heard(mixed), heard(none)], said(6), 1) == [True, True]
+    assert within_chance([heard(none), heard(mixed)], said(6), 1) == [True, True]
+    assert within_chance([heard(always), heard(none)], said(6), 1) == [True, False]
+    assert within_chance([heard(none), heard(none)], said(6), 1) == [True, True]
 
 
 def test_general_speech_adds_its_own_chance() -> None:

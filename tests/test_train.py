@@ -179,8 +179,8 @@ def test_a_damaged_newest_checkpoint_costs_steps_and_nothing_else(
 
 @pytest.mark.parametrize(
     ("wers", "chosen"),
-    [((0.5, 0.4), 8), ((0.4, 0.5), 4), ((0.4, 0.4), 4)],
-    ids=["last", "first", "earliest of equals"],
+    [((0.5, 0.4), 8), ((0.4, 0.5), 4), ((0.4, 0.4), 8)],
+    ids=["last", "first", "last of equals"],
 )
 def test_the_step_with_the_lowest_dev_wer_is_chosen(
     wers: tuple[float, float],

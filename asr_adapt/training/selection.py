@@ -28,7 +28,12 @@ from asr_adapt.scoring.alignment import score_words
 from asr_adapt.settings import DecodeSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.averaging import average_weights
-from asr_adapt.training.strength import MeasuredStrength, WordErrors, strength_rows
+from asr_adapt.training.strength import (
+    MeasuredStrength,
+    WordErrors,
+    strength_rows,
+    within_chance,
+)
 from asr_adapt.training.train_job import TrainJob
 from asr_adapt.words.text import get_normaliser
 
@@ -76,14 +81,25 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
 
     def results(self) -> list[dict[str, float]]:
         """Return the measured candidates, ``{"step": .., "wer": ..}``, in order."""
-        return sorted(read_rows(self.log), key=lambda row: row["step"])
+        return [{"step": row["step"], "wer": row["wer"]} for row in self._rows()]
 
     def best(self, average: Candidate | None) -> Candidate:
-        """Return what has the lowest dev WER; of equal ones the earliest step, an average last."""
-        row = min(self.results(), key=lambda row: (row["wer"], row["step"]))
+        """Return the last step that is as good on dev as the best, or an average that is better.
+
+        As good: above the least dev WER by no more than one standard error, as strengths are
+        chosen. The learning rate falls to the end, so that of equals the last is the most settled;
+        one from the middle is often the least by chance alone.
+        """
+        rows = self._rows()
+        measured = [WordErrors(tuple(row["errors"]), tuple(row["words"])) for row in rows]
+        good = within_chance(measured, self.dev, self.job.seed)
+        row = next(row for row, each in reversed(list(zip(rows, good, strict=True))) if each)
         step = int(row["step"])
         single = Candidate(self._folder(step), step, row["wer"])
         return average if average and average.wer < single.wer else single
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return sorted(read_rows(self.log), key=lambda row: int(row["step"]))
 
     def average(self) -> Candidate | None:
         """Measure the average of the last candidates, if that is asked for and not done.
@@ -164,7 +180,7 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
 
     def _drop_after(self, step: int) -> None:
         """Forget candidates of steps that a resumed run will take again."""
-        kept = [row for row in self.results() if row["step"] <= step]
+        kept = [row for row in self._rows() if row["step"] <= step]
         write_whole(self.log, "".join(json.dumps(row) + "\n" for row in kept))
 
     def _measure(self, step: int, every: float, last: int) -> None:
@@ -175,10 +191,11 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         folder = self._folder(step)
         save_weights(self.model, folder)
         try:
-            wer = self._domain(folder).wer
+            found = self._domain(folder)
         except Stopped:
             return  # the checkpoint of this step is there; it is measured when training resumes
-        append_row(self.log, {"step": step, "wer": wer})
+        counts = {"errors": found.errors, "words": found.words}
+        append_row(self.log, {"step": step, "wer": found.wer, **counts})
 
 
 def limited(utterances: Sequence[Utterance], limit: int, seed: int) -> list[Utterance]:
@@ -252,14 +269,14 @@ def save_weights(model: SpeechModel, folder: Path) -> None:
     (folder / "README.md").unlink(missing_ok=True)  # peft's template, which nobody filled in
 
 
-def read_rows(path: Path) -> list[dict[str, float]]:
+def read_rows(path: Path) -> list[dict[str, Any]]:
     """Read a log of measurements; none if there is no such file."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def append_row(path: Path, row: dict[str, float]) -> None:
+def append_row(path: Path, row: dict[str, Any]) -> None:
     """Append one measurement to a log."""
     with path.open("a") as file:
         file.write(json.dumps(row) + "\n")

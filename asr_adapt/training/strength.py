@@ -1,4 +1,4 @@
-"""How strongly an adapter is applied: what dev says of each strength, and which one is taken.
+"""What dev says of candidates: which are as good as the best, and how strongly one is applied.
 
 A measured strength has the word errors of each dev utterance, and of each of general speech where
 there is some. They become the rows of the adapter card, from which the report draws its curve. The
@@ -64,6 +64,24 @@ class MeasuredStrength:
     def total_wer(self) -> float:
         """The word error rates of all parts added."""
         return sum(part.wer for part in self.parts)
+
+
+def within_chance(
+    measured: Sequence[WordErrors], utterances: Sequence[Utterance], seed: int
+) -> list[bool]:
+    """Say which error rates are above the least by no more than one standard error of that.
+
+    Args:
+        measured: of each candidate, on the same utterances.
+        utterances: the set.
+        seed: of the resampling.
+    """
+    rates = [each.wer for each in measured]
+    least = rates.index(min(rates))
+    draws = _drawn_rates(measured, utterances, seed)
+    errors = np.nanstd(draws - draws[:, [least]], axis=0)
+    behind = np.array(rates) - rates[least]
+    return [bool(each) for each in behind.round(DIGITS) <= errors.round(DIGITS)]
 
 
 def strength_rows(

@@ -451,7 +451,9 @@ def make_card(
         trainable_parameters=sum(p.numel() for p in model.network.parameters() if p.requires_grad),
         steps=state.max_steps,
         chosen_step=best.step,
-        dev_wer=tuple(read_rows(work / "dev_wer.jsonl")),
+        dev_wer=tuple(
+            {"step": row["step"], "wer": row["wer"]} for row in read_rows(work / "dev_wer.jsonl")
+        ),
         strength=best_strength(strengths),
         strength_wer=tuple(strengths),
         training_curve=tuple(
