@@ -80,7 +80,7 @@ def test_frames_are_many_and_every_topic_is_on_every_side(lexicons: dict[str, Le
     assert len({frame.frame_id for frame in frames}) == len({f.text for f in frames}) == len(frames)
     topics = {split: {f.topic for f in lexicon.frames} for split, lexicon in lexicons.items()}
     assert topics["train"] == topics["dev"] == topics["test"]
-    assert len(lexicons["test"].frames) >= 0.12 * len(frames)
+    assert len(lexicons["test"].frames) >= min(60, 0.12 * len(frames))
 
 
 def test_no_frame_of_one_split_is_nearly_one_of_another(lexicons: dict[str, Lexicon]) -> None:
@@ -100,7 +100,8 @@ def test_every_frame_fills_to_clean_text(domain: Domain, lexicons: dict[str, Lex
                 assert re.fullmatch(r"[A-Z][A-Za-z',.? -]*[.?]", call.reference), call.reference
                 assert re.fullmatch(r"[A-Za-z][A-Za-z',.? -]*[.?]", call.spoken), call.spoken
                 assert 2 <= len(call.reference.split()) <= 40, call.reference
-                assert not {"tree", "fife", "niner"} & set(call.reference.split())
+                digits = {"tree", "fife", "niner"} - set(frame.text.split())
+                assert not digits & set(call.reference.split())
 
 
 def test_context_holds_what_is_said_and_others(
@@ -139,7 +140,7 @@ def test_calls_are_the_same_for_a_seed_and_a_larger_count_adds_to_them(
     lexicon = lexicons["train"]
     few, many, other = (
         make_calls(lexicon, domain.grammar, count, seed)
-        for count, seed in ((40, 7), (400, 7), (40, 8))
+        for count, seed in ((40, 7), (1200, 7), (40, 8))
     )
     assert few == many[:40]
     assert few != other
@@ -210,7 +211,7 @@ def test_calls_are_planned_the_same_for_a_seed(
     weights = domain.voices["test"]
     for voice, weight in weights.items():
         assert voices[voice] == pytest.approx(200 * weight / sum(weights.values()), abs=25)
-    assert len({plan.request.pitch_semitones for plan in plans}) == 5
+    assert {plan.request.pitch_semitones for plan in plans} == {-1, 0, 1}
 
 
 def test_call_signs_of_an_operator_do_not_begin_one_another() -> None:
