@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import GenerationMixin
+from transformers import GenerationConfig, GenerationMixin
 from transformers.modeling_outputs import BaseModelOutput
 
 from asr_adapt.base_weights.weights import resolve_weights
@@ -134,13 +134,23 @@ def encode_only(model: SpeechModel, features: torch.Tensor) -> None:
 def decode_only(model: SpeechModel, hidden: torch.Tensor) -> None:
     """Write a text of fixed length after each encoder output."""
     start = torch.tensor([decoder_start(model, "en")] * BATCH)
+    end = model.whisper.generation_config.eos_token_id
+    length = start.shape[1] + TEXT_TOKENS
+    fixed = GenerationConfig(
+        min_length=length,
+        max_length=length,
+        do_sample=False,
+        eos_token_id=end,
+        pad_token_id=end,
+        bos_token_id=end,
+        decoder_start_token_id=model.whisper.generation_config.decoder_start_token_id,
+    )
     GenerationMixin.generate(
         model.whisper,
+        generation_config=fixed,
         encoder_outputs=BaseModelOutput(last_hidden_state=hidden),
+        attention_mask=torch.ones(hidden.shape[:2], dtype=torch.long),
         decoder_input_ids=start,
-        min_new_tokens=TEXT_TOKENS,
-        max_new_tokens=TEXT_TOKENS,
-        do_sample=False,
     )
 
 
