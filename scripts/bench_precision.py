@@ -37,7 +37,7 @@ from asr_adapt.model import (
     with_new_lora,
 )
 from asr_adapt.settings import TrainSettings
-from asr_adapt.training.dataset import collate_targets
+from asr_adapt.training.dataset import IGNORED_LABEL, collate_targets
 from asr_adapt.training.train import training_loss
 from asr_adapt.window import MAX_FRAMES
 
@@ -109,7 +109,7 @@ def made_batch(features: torch.Tensor) -> dict[str, torch.Tensor]:
     length = PROMPT_TOKENS + TEXT_TOKENS
     tokens = torch.randint(1000, 2000, (BATCH, length))
     labels = tokens.clone()
-    labels[:, :PROMPT_TOKENS] = -100
+    labels[:, :PROMPT_TOKENS] = IGNORED_LABEL
     targets = collate_targets(labels, [None] * BATCH)
     return {
         "input_features": features,

@@ -78,8 +78,7 @@ def within_chance(
     """
     rates = [each.wer for each in measured]
     least = rates.index(min(rates))
-    draws = _drawn_rates(measured, utterances, seed)
-    errors = np.nanstd(draws - draws[:, [least]], axis=0)
+    errors = _errors_apart(_drawn_rates(measured, utterances, seed), least)
     behind = np.array(rates) - rates[least]
     return [bool(each) for each in behind.round(DIGITS) <= errors.round(DIGITS)]
 
@@ -102,8 +101,7 @@ def strength_rows(
         ``behind_se``, the standard error of that.
     """
     best = min(measured, key=lambda each: (each.total_wer, each.strength))
-    draws = _drawn_totals(measured, sets, seed)
-    apart = np.nanstd(draws - draws[:, [measured.index(best)]], axis=0)
+    apart = _errors_apart(_drawn_totals(measured, sets, seed), measured.index(best))
     return [
         {
             "strength": each.strength,
@@ -128,6 +126,12 @@ def best_strength(rows: Sequence[Mapping[str, float]]) -> float:
         rows: what `strength_rows` returned.
     """
     return min(row["strength"] for row in rows if row["behind"] <= row["behind_se"])
+
+
+def _errors_apart(draws: NDArray[np.float64], best: int) -> NDArray[np.float64]:
+    """Return the standard error of each candidate's difference from the best, by paired draws."""
+    apart: NDArray[np.float64] = np.nanstd(draws - draws[:, [best]], axis=0)
+    return apart
 
 
 def _drawn_totals(

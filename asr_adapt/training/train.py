@@ -48,7 +48,7 @@ from asr_adapt.training.dataset import (
 )
 from asr_adapt.training.quiet import quiet_clips
 from asr_adapt.training.received import as_received
-from asr_adapt.training.selection import Candidate, DevSelection, read_rows
+from asr_adapt.training.selection import Candidate, DevSelection
 from asr_adapt.training.strength import best_strength
 from asr_adapt.training.teacher import teach
 from asr_adapt.training.train_job import TrainJob
@@ -147,7 +147,7 @@ def finetune(
     strengths = selection.strengths(best)
     add_seconds(work, time.monotonic() - started)
     card = replace(
-        make_card(model, job, work, trainer.state, best, strengths),
+        make_card(model, job, work, trainer.state, best, selection.results(), strengths),
         averaged=about_average(average, best),
     )
     publish(best.folder, out_dir, card)
@@ -431,6 +431,7 @@ def make_card(
     work: Path,
     state: TrainerState,
     best: Candidate,
+    measured: Sequence[dict[str, float]],
     strengths: Sequence[dict[str, float]],
 ) -> AdapterCard:
     """Write down how the adapter came about."""
@@ -451,9 +452,7 @@ def make_card(
         trainable_parameters=sum(p.numel() for p in model.network.parameters() if p.requires_grad),
         steps=state.max_steps,
         chosen_step=best.step,
-        dev_wer=tuple(
-            {"step": row["step"], "wer": row["wer"]} for row in read_rows(work / "dev_wer.jsonl")
-        ),
+        dev_wer=tuple(measured),
         strength=best_strength(strengths),
         strength_wer=tuple(strengths),
         training_curve=tuple(
