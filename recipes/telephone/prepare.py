@@ -21,8 +21,8 @@ from asr_adapt.sources.asterisk import CREDIT, SOUND_PACKAGE, TEXT_PACKAGE, find
 from asr_adapt.sources.debian import fetch_debian
 from asr_adapt.sources.prepared import is_prepared, note_prepared
 
-VERSION = 2  # raise it when the same size and seed give other data than before
-SIZES = {"demo": 60, "full": 180}  # prompts at most
+VERSION = 3  # raise it when the same size and seed give other data than before
+SIZES = {"demo": 180, "full": 500}  # prompts at most; there are 362 of that length
 SHORTEST_S, LONGEST_S = 1.0, 30.0
 
 
