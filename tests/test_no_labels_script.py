@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,11 @@ def test_voices_of_the_test_set_are_left_out(script: dict[str, Any]) -> None:
 def test_lines_hold_calls_with_their_context(script: dict[str, Any], tmp_path: Path) -> None:
     script["write_lines"](tmp_path / "lines.tsv", [row("a", ("Alma", "Elbe")), row("real")])
     assert (tmp_path / "lines.tsv").read_text() == "Ship on 16.\tAlma|Elbe\n"
+
+
+def test_recordings_are_calls(script: dict[str, Any]) -> None:
+    rows = [row("a", ("Alma",)), row("real"), replace(row("quiet", ("Alma",)), reference="")]
+    assert [each.utterance_id for each in script["calls_of"](rows)] == ["a"]
 
 
 def test_rows_are_spread(script: dict[str, Any]) -> None:
