@@ -15,6 +15,8 @@ from asr_adapt.sources.asterisk import SOUND_PACKAGE, TEXT_PACKAGE, find_asteris
 from asr_adapt.sources.debian import fetch_debian
 from asr_adapt.sources.fotaq import PACKAGE, read_fotaq, split_speakers
 from asr_adapt.splits import check_leaks
+from asr_adapt.spoken_calls.everyday import SENTENCES
+from asr_adapt.words.text import get_normaliser
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -81,6 +83,16 @@ def test_the_prompts_are_there(packages: Path) -> None:
     )
     assert len(prompts) >= 540
     assert not any(set("[]<>()") & set(p.reference or "") for p in prompts)
+
+
+def test_no_everyday_sentence_is_a_prompt(packages: Path) -> None:
+    normalise = get_normaliser("spoken-en").function
+    prompts = find_asterisk(
+        fetch_debian(SOUND_PACKAGE, packages), fetch_debian(TEXT_PACKAGE, packages)
+    )
+    known = {normalise(prompt.reference or "") for prompt in prompts}
+    sentences = SENTENCES.read_text(encoding="utf-8").splitlines()
+    assert [each for each in sentences if normalise(each) in known] == []
 
 
 @pytest.mark.parametrize(

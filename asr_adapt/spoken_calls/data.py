@@ -29,6 +29,7 @@ from asr_adapt.records import Utterance
 from asr_adapt.sources.fotaq import CREDIT, PACKAGE
 from asr_adapt.sources.prepared import is_prepared, note_prepared
 from asr_adapt.spoken_calls.calls import SPLITS, Call, Grammar, Lexicon, make_calls
+from asr_adapt.spoken_calls.everyday import speak_everyday
 from asr_adapt.spoken_calls.real_lines import read_real_lines
 from asr_adapt.voices import SpeechRequest, find_voice, say_files
 
@@ -222,6 +223,8 @@ def make_sets(
         made = make_calls(lexicons[split], domain.grammar, counts[split], seed, spliced)
         plans[split] = plan_calls(domain, split, made, size, seed)
     calls = speak(plans, cache_dir, out_dir, display)
+    progress = display.start("speaking everyday sentences")
+    everyday = speak_everyday(out_dir / "clean", cache_dir, PROCESSES, progress)
     scored = {
         "dev.jsonl": ([*calls["dev"], *lines["real_dev"]], domain.radio),
         "test.jsonl": (calls["test"], domain.radio),
@@ -234,7 +237,7 @@ def make_sets(
     sets = {
         "calls.jsonl": synthetic,
         "train.jsonl": [*synthetic, *(_keep(r, out_dir, "clean") for r in lines["real_train"])],
-        "general.jsonl": [_keep(row, out_dir, "none") for row in lines["general"]],
+        "general.jsonl": [_keep(row, out_dir, "none") for row in [*lines["general"], *everyday]],
     }
     source = (seed, domain.version)
     for name, (rows, radio) in scored.items():

@@ -1,0 +1,36 @@
+"""Everyday sentences for general speech: fit to be spoken, and full of what calls say otherwise."""
+
+from __future__ import annotations
+
+from asr_adapt.spoken_calls.data import VOICES as SPLIT_VOICES
+from asr_adapt.spoken_calls.everyday import SENTENCES, VOICES
+
+LINES = SENTENCES.read_text(encoding="utf-8").splitlines()
+
+
+def test_sentences_are_clean_and_each_stands_once() -> None:
+    assert [line.strip() for line in LINES] == LINES
+    assert len(set(LINES)) == len(LINES) >= 60
+    assert not any(character.isdigit() for line in LINES for character in line)
+
+
+def test_most_sentences_say_a_number_or_a_word_that_sounds_like_one() -> None:
+    numbers = [
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "to",
+        "for",
+    ]
+    assert sum(any(n in line.lower().split() for n in numbers) for line in LINES) > len(LINES) / 2
+
+
+def test_voices_are_those_of_training() -> None:
+    assert set(VOICES) <= set(SPLIT_VOICES["train"])
