@@ -306,7 +306,7 @@ def _call_row(plan: Plan, path: Path, duration_s: float) -> Utterance:
         start_s=0.0,
         duration_s=duration_s,
         reference=plan.call.reference,
-        speaker=f"{voice}{plan.request.pitch_semitones:+.0f}",
+        speaker=plan.request.speaker,
         recording_id=plan.utterance_id,
         context=plan.call.context,
         tags={"set": "synthetic", "topic": frame.topic, "frame": frame.frame_id, "voice": voice},

@@ -56,14 +56,13 @@ def speak_everyday(
 
 def everyday_row(request: SpeechRequest, duration_s: float) -> Utterance:
     """Return the row of a spoken sentence."""
-    voice = request.voice.name
     return Utterance(
         utterance_id=request.path.stem,
         audio_path=request.path,
         start_s=0.0,
         duration_s=duration_s,
         reference=request.text,
-        speaker=f"{voice}{request.pitch_semitones:+.0f}",
+        speaker=request.speaker,
         recording_id=request.path.stem,
-        tags={"set": "everyday", "topic": "general", "voice": voice},
+        tags={"set": "everyday", "topic": "general", "voice": request.voice.name},
     )

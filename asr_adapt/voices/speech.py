@@ -68,6 +68,11 @@ class SpeechRequest:
             if not low <= value <= high:
                 raise UsageError(f"{self.path.name}: {what} {value} is not from {low} to {high}")
 
+    @property
+    def speaker(self) -> str:
+        """Who is heard: a voice at another pitch is another speaker."""
+        return f"{self.voice.name}{self.pitch_semitones:+.0f}"
+
 
 def say(request: SpeechRequest, cache_dir: Path) -> NDArray[np.float32]:
     """Speak a text.
