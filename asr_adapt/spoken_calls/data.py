@@ -29,7 +29,7 @@ from asr_adapt.records import Utterance
 from asr_adapt.sources.fotaq import CREDIT, PACKAGE
 from asr_adapt.sources.prepared import is_prepared, note_prepared
 from asr_adapt.spoken_calls.calls import SPLITS, Call, Grammar, Lexicon, make_calls
-from asr_adapt.spoken_calls.everyday import speak_everyday
+from asr_adapt.spoken_calls.everyday import everyday_requests, everyday_row
 from asr_adapt.spoken_calls.real_lines import read_real_lines
 from asr_adapt.voices import SpeechRequest, find_voice, say_files
 
@@ -85,6 +85,7 @@ class Size:
     real_dev: int
     real: int
     general: int
+    everyday: int
     silence_train: int
     silence_dev: int
     silence: int
@@ -92,8 +93,8 @@ class Size:
 
 
 SIZES = {
-    "demo": Size(540, 40, 100, 440, 20, 200, 200, 80, 8, 20, kokoro_weight=1),
-    "full": Size(2400, 60, 200, 1400, 30, 300, 1240, 200, 12, 40, kokoro_weight=2),
+    "demo": Size(540, 40, 100, 440, 20, 200, 200, 80, 80, 8, 20, kokoro_weight=1),
+    "full": Size(2400, 60, 200, 1400, 30, 300, 1240, 80, 200, 12, 40, kokoro_weight=2),
 }
 
 
@@ -224,7 +225,9 @@ def make_sets(
         plans[split] = plan_calls(domain, split, made, size, seed)
     calls = speak(plans, cache_dir, out_dir, display)
     progress = display.start("speaking everyday sentences")
-    everyday = speak_everyday(out_dir / "clean", cache_dir, PROCESSES, progress)
+    spoken = everyday_requests(out_dir / "clean", size.everyday)
+    durations = say_files(spoken, cache_dir, PROCESSES, progress)
+    everyday = [everyday_row(*heard) for heard in zip(spoken, durations, strict=True)]
     scored = {
         "dev.jsonl": ([*calls["dev"], *lines["real_dev"]], domain.radio),
         "test.jsonl": (calls["test"], domain.radio),

@@ -7,11 +7,10 @@ from what the untouched model writes of them, keep its own way. None is from a t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from asr_adapt.records import Utterance
-from asr_adapt.voices import SpeechRequest, find_voice, say_files
+from asr_adapt.voices import SpeechRequest, find_voice
 
 SENTENCES = Path(__file__).with_name("everyday.txt")
 VOICES = (
@@ -27,16 +26,10 @@ PITCHES_SEMITONES = (0, -1, 1, 0)
 SPEED = 1.05
 
 
-def speak_everyday(
-    folder: Path, cache_dir: Path, processes: int, progress: Callable[[int, int], None]
-) -> list[Utterance]:
-    """Have every sentence spoken once into ``folder`` and return the rows.
-
-    Raises:
-        EnvironmentProblem: a voice cannot be had.
-    """
-    sentences = SENTENCES.read_text(encoding="utf-8").splitlines()
-    requests = [
+def everyday_requests(folder: Path, count: int) -> list[SpeechRequest]:
+    """Return how the first ``count`` sentences are to be spoken, each into a file of ``folder``."""
+    sentences = SENTENCES.read_text(encoding="utf-8").splitlines()[:count]
+    return [
         SpeechRequest(
             path=folder / f"everyday-{number:03d}.flac",
             voice=find_voice(VOICES[number % len(VOICES)]),
@@ -46,11 +39,6 @@ def speak_everyday(
             seed=number,
         )
         for number, sentence in enumerate(sentences)
-    ]
-    durations = say_files(requests, cache_dir, processes, progress)
-    return [
-        everyday_row(request, duration_s)
-        for request, duration_s in zip(requests, durations, strict=True)
     ]
 
 
