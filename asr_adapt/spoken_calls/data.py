@@ -94,7 +94,7 @@ class Size:
 
 SIZES = {
     "demo": Size(540, 40, 100, 440, 20, 200, 200, 80, 80, 8, 20, kokoro_weight=1),
-    "full": Size(2400, 60, 200, 1400, 30, 300, 1240, 80, 200, 12, 40, kokoro_weight=2),
+    "full": Size(2400, 60, 200, 1400, 30, 300, 1240, 200, 200, 12, 40, kokoro_weight=2),
 }
 
 
