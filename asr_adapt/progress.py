@@ -11,6 +11,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -71,14 +72,11 @@ class ProgressDisplay:
         return lambda done, total: self.bars.update(task, completed=done, total=total)
 
     def start_titled(self) -> Callable[[str, int, int], None]:
-        """Start a line whose title changes; call what is returned with (title, done, total)."""
-        if not self.console.is_terminal:
-            plain = _PlainLine(self, "")
-            return plain.update_titled
-        task = self.bars.add_task("", total=None)
-        return lambda title, done, total: self.bars.update(
-            task, description=_escaped(title), completed=done, total=total
-        )
+        """Return what starts a line whose title changes and goes on with it: (title, done, total).
+
+        The line and its clock start with the first call, for work that has to be got ready first.
+        """
+        return _TitledLine(self).update
 
 
 def _escaped(title: str) -> str:
@@ -94,6 +92,7 @@ class _PlainLine:
         self.began = time.monotonic()
         self.said = -PLAIN_EVERY_S
         self.first: int | None = None
+        self.first_s = 0.0
 
     def update(self, done: int, total: int) -> None:
         elapsed = time.monotonic() - self.began
@@ -101,12 +100,32 @@ class _PlainLine:
             return
         self.said = elapsed
         if self.first is None:  # resumed work starts with some of it done
-            self.first = done
+            self.first, self.first_s = done, elapsed
         now_done = done - self.first
-        left = elapsed * (total - done) / now_done if now_done else 0.0
+        left = (elapsed - self.first_s) * (total - done) / now_done if now_done else 0.0
         time_left = f", about {left:.0f} s left" if now_done and done < total else ""
         self.display.say(f"{self.title}: {done}/{total} in {elapsed:.0f} s{time_left}")
 
-    def update_titled(self, title: str, done: int, total: int) -> None:
-        self.title = title
-        self.update(done, total)
+
+class _TitledLine:
+    """A line of either kind that starts with its first update."""
+
+    def __init__(self, display: ProgressDisplay) -> None:
+        self.display = display
+        self.plain: _PlainLine | None = None
+        self.task: TaskID | None = None
+
+    def update(self, title: str, done: int, total: int) -> None:
+        if self.display.console.is_terminal:
+            self._draw(_escaped(title), done, total)
+            return
+        if self.plain is None:
+            self.plain = _PlainLine(self.display, title)
+        self.plain.title = title
+        self.plain.update(done, total)
+
+    def _draw(self, title: str, done: int, total: int) -> None:
+        bars = self.display.bars
+        if self.task is None:
+            self.task = bars.add_task(title, total=total)
+        bars.update(self.task, description=title, completed=done, total=total)

@@ -34,6 +34,22 @@ def test_time_left_counts_from_where_work_resumed(
     assert "about 180 s left" in capsys.readouterr().err
 
 
+def test_time_left_does_not_count_what_went_before_the_first_update(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with ProgressDisplay() as display:
+        update = display.start_titled()
+        now[0] = 800.0  # the model was loaded and general speech listened to
+        update("training", 1, 101)
+        now[0] = 820.0
+        update("training", 11, 101)  # ten steps in 20 s, 90 to go
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "training: 1/101 in 0 s"
+    assert second == "training: 11/101 in 20 s, about 180 s left"
+
+
 def test_a_quiet_display_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with ProgressDisplay(quiet=True) as display:
         display.say("hello")
