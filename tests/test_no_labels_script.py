@@ -56,7 +56,9 @@ def test_lines_hold_calls_with_their_context(script: dict[str, Any], tmp_path: P
     assert (tmp_path / "lines.tsv").read_text() == "Ship on 16.\tAlma|Elbe\n"
 
 
-def test_recordings_are_calls_and_real_lines_are_replayed_without_their_labels(script: dict[str, Any]) -> None:
+def test_recordings_are_calls_and_real_lines_are_replayed_without_their_labels(
+    script: dict[str, Any],
+) -> None:
     rows = [row("a", ("Alma",)), row("real"), replace(row("quiet", ("Alma",)), reference="")]
     assert [each.utterance_id for each in script["calls_of"](rows)] == ["a"]
     lines = script["real_lines_of"](rows)
