@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import runpy
 import subprocess
 import sys
@@ -64,6 +65,26 @@ def test_recordings_are_calls_and_real_lines_are_replayed_without_their_labels(
     lines = script["real_lines_of"](rows)
     assert [each.utterance_id for each in lines] == ["real"]
     assert [each.reference for each in script["unlabelled"](lines)] == [None]
+
+
+def test_in_a_second_round_the_labeller_has_learned_from_its_own_labels(
+    script: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    steps = script["label"].__globals__
+    monkeypatch.setitem(steps, "run", lambda *words: ran.append([str(word) for word in words]))
+    options = argparse.Namespace(
+        out=tmp_path, model="small", labeller="large", keep=1.0, min_confidence=0.6, rounds=2
+    )
+    assert script["label"](options, ["--epochs", 3]) == tmp_path / "pseudo-2"
+    first, learned, second = ran
+    adapter = learned[learned.index("--out") + 1]
+    assert [words[0] for words in ran] == ["pseudo", "finetune", "pseudo"]
+    assert all("large" in words and "small" not in words for words in ran)
+    assert learned[1] == str(tmp_path / "pseudo-1" / "train.jsonl")
+    assert "--adapter" not in first
+    assert second[second.index("--adapter") + 1] == adapter
+    assert second[1] == first[1]  # the same recordings, labelled again
 
 
 def test_rows_are_spread(script: dict[str, Any]) -> None:
