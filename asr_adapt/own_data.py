@@ -22,7 +22,7 @@ from asr_adapt.manifest import (
     write_manifest,
 )
 from asr_adapt.progress import ProgressDisplay
-from asr_adapt.records import Utterance
+from asr_adapt.records import PSEUDO_CONFIDENCE, Utterance
 from asr_adapt.splits import split_by_speaker
 
 DEV_SHARE = 0.1
@@ -177,6 +177,12 @@ def training_data(
             "need at least one of each; give more data, or dev data with --dev"
         )
     notice(f"dev: {len(chosen.dev)} of {len(rest) + len(marked)} utterances; {rule}")
+    written = sum(PSEUDO_CONFIDENCE in u.tags for u in chosen.dev)
+    if written:
+        notice(
+            f"{written} of {len(chosen.dev)} dev labels were written by a model: step and strength "
+            "are chosen by what it believes; a few labels by hand, given with --dev, choose better"
+        )
     return chosen
 
 

@@ -17,6 +17,9 @@ from asr_adapt.errors import DataError
 ARMS = ("base", "base+bias", "lora", "lora+bias")
 """The four arms of a comparison, in the order they are shown."""
 
+PSEUDO_CONFIDENCE = "pseudo_confidence"
+"""Tag of a reference that a model wrote: how sure it was, 0 to 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Utterance:

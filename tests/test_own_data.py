@@ -23,7 +23,7 @@ from asr_adapt.own_data import (
     training_data,
 )
 from asr_adapt.progress import ProgressDisplay
-from asr_adapt.records import Utterance
+from asr_adapt.records import PSEUDO_CONFIDENCE, Utterance
 from tests.toys import toy_rows, write_csv
 
 RULES = ReadingRules(ColumnNames(), allow_outside=True)
@@ -98,6 +98,18 @@ def test_the_split_column_and_given_dev_data_come_first(toy: Path) -> None:
     chosen = training_data(CheckedData(marked, []), given, 1, silent)
     assert chosen.train == marked[0::3]
     assert chosen.dev == given.utterances
+
+
+def test_dev_labels_that_a_model_wrote_are_said(toy: Path) -> None:
+    rows = toy_rows(toy, "train")
+    made = [replace(u, tags={**u.tags, PSEUDO_CONFIDENCE: "0.81"}) for u in rows]
+    said: list[str] = []
+    chosen = training_data(CheckedData(made, []), None, 1, said.append)
+    assert f"{len(chosen.dev)} of {len(chosen.dev)} dev labels" in said[-1]
+    assert "--dev" in said[-1]
+    checked = CheckedData(toy_rows(toy, "dev"), [])
+    training_data(CheckedData(made, []), checked, 1, said.append)
+    assert "dev labels" not in said[-1]
 
 
 def test_rows_without_text_are_left_out_of_training(toy: Path) -> None:

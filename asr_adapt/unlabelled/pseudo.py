@@ -19,7 +19,7 @@ from asr_adapt.corrections import Correction, write_corrections
 from asr_adapt.errors import DataError, UsageError
 from asr_adapt.files import write_whole
 from asr_adapt.manifest import write_manifest
-from asr_adapt.records import Utterance
+from asr_adapt.records import PSEUDO_CONFIDENCE, Utterance
 from asr_adapt.unlabelled.agreement import AGREEMENT_SHARE, Vote
 
 KEPT = "kept"
@@ -136,7 +136,7 @@ def _name(verdict: Verdict) -> str:
 
 def labelled(verdict: Verdict) -> Utterance:
     """Return the clip with its label as reference and tags that say so."""
-    tags = {**verdict.utterance.tags, "pseudo_confidence": f"{verdict.vote.confidence:.2f}"}
+    tags = {**verdict.utterance.tags, PSEUDO_CONFIDENCE: f"{verdict.vote.confidence:.2f}"}
     return replace(verdict.utterance, reference=verdict.vote.text, tags=tags)
 
 
@@ -161,7 +161,7 @@ def review_row(verdict: Verdict) -> Correction:
     """Return the row in which people check a label."""
     heard = [f"{text} ({n})" for text, n in verdict.vote.heard[:SHOWN_TEXTS]]
     shown = [*heard, *[""] * (SHOWN_TEXTS - len(heard))]
-    notes = {"pseudo_confidence": f"{verdict.vote.confidence:.3f}", "verdict": verdict.reason}
+    notes = {PSEUDO_CONFIDENCE: f"{verdict.vote.confidence:.3f}", "verdict": verdict.reason}
     notes |= {f"heard_{i}": text for i, text in enumerate(shown, start=1)}
     return Correction(verdict.utterance, verdict.vote.text, notes)
 
