@@ -33,7 +33,8 @@ METHODS = ("lora", "full")
 TRACKER_EXTRAS = {"tensorboard": "report-to", "wandb": "wandb", "mlflow": "mlflow"}
 """Experiment trackers, by the names of their packages, and the extras that install them."""
 REPORTERS = ("none", *TRACKER_EXTRAS)
-DEFAULT_LEARNING_RATES = {"lora": 5e-4, "full": 2e-5}
+DEFAULT_LEARNING_RATES = {"lora": 1e-3, "full": 2e-5}
+"""On 44 minutes of one trade the adapter's brings a third fewer errors than half of it would."""
 MOST_LIKELY = 32
 """So many of the base model's likeliest tokens are kept at each place of a replayed text."""
 VARIANTS = ("lora", "rslora", "dora")
@@ -301,7 +302,7 @@ class TrainSettings:
         method: ``lora`` or ``full`` (all weights).
         epochs: passes over the training data.
         batch_size: utterances a step.
-        learning_rate: peak of AdamW; None for 5e-4 (lora) or 2e-5 (full).
+        learning_rate: peak of AdamW; None for 1e-3 (lora) or 2e-5 (full).
         warmup_share: share of the steps in which the rate rises; after that it falls to 0.
         window_slack_frames: silence after the speech, in encoder frames of 20 ms.
         window_least_frames: no window is shorter, in encoder frames of 20 ms.

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 @click.option(
     "--learning-rate",
     type=float,
-    help="Peak learning rate, change per step.  [default: 5e-4 for lora, 2e-5 for full]",
+    help="Peak learning rate, change per step.  [default: 1e-3 for lora, 2e-5 for full]",
 )
 @click.option(
     "--rank",
