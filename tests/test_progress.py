@@ -9,6 +9,14 @@ import pytest
 from asr_adapt.progress import ProgressDisplay
 
 
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time in seconds, to be set by the test."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    return clock
+
+
 def test_lines_are_few_and_the_last_one_says_done(capsys: pytest.CaptureFixture[str]) -> None:
     with ProgressDisplay() as display:
         update = display.start("decoding")
@@ -22,10 +30,8 @@ def test_lines_are_few_and_the_last_one_says_done(capsys: pytest.CaptureFixture[
 
 
 def test_time_left_counts_from_where_work_resumed(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], now: list[float]
 ) -> None:
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     with ProgressDisplay() as display:
         update = display.start("training")
         update(900, 1000)
@@ -35,10 +41,8 @@ def test_time_left_counts_from_where_work_resumed(
 
 
 def test_time_left_does_not_count_what_went_before_the_first_update(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], now: list[float]
 ) -> None:
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     with ProgressDisplay() as display:
         update = display.start_titled()
         now[0] = 800.0  # the model was loaded and general speech listened to
