@@ -15,7 +15,7 @@ from asr_adapt.spoken_calls.data import SIZES, VOICES, Domain, Radio, prepare_do
 
 DOMAIN = Domain(
     name="dispatch",
-    version=6,
+    version=7,
     folder=Path(__file__).parent,
     grammar=GRAMMAR,
     read_lexicons=read_lexicons,
