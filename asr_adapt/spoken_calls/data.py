@@ -57,10 +57,11 @@ VOICES: Mapping[str, Mapping[str, int]] = {
     },
 }
 """Voices of each split, with weights; no voice is in two of them. The test set has those that a
-listener understands: what a voice garbles, no arm can get right. Of the training calls Kokoro speaks
-a fifth, at full size a third: its speech is the most natural, and the slowest to make. Over a radio at 20 dB whisper-base
-reads 13 % of hibari's words wrongly, 17 to 21 % of the Kokoro styles', 26 to 31 % of piper-joe's,
-flite-awb's and flite-rms's, and 44 % of flite-slt's, which loses most in a radio's band alone."""
+listener understands: what a voice garbles, no arm can get right. Of the training calls Kokoro
+speaks a fifth, at full size a third: its speech is the most natural, and the slowest to make. Over
+a radio at 20 dB whisper-base reads 13 % of hibari's words wrongly, 17 to 21 % of the Kokoro
+styles', 26 to 31 % of piper-joe's, flite-awb's and flite-rms's, and 44 % of flite-slt's, which
+loses most in a radio's band alone."""
 
 PITCHES_SEMITONES: Mapping[str, tuple[int, ...]] = {
     "train": (-2, -1, 0, 1, 2),
