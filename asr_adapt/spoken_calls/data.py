@@ -42,9 +42,9 @@ VOICES: Mapping[str, Mapping[str, int]] = {
         "flite-rms": 25,
         "flite-slt": 20,
         "piper-joe": 30,
-        "kokoro-alpha": 9,
-        "kokoro-gongitsune": 9,
-        "kokoro-alpha-gongitsune": 9,
+        "kokoro-alpha": 1,
+        "kokoro-gongitsune": 1,
+        "kokoro-alpha-gongitsune": 1,
     },
     "dev": {"flite-kal16": 30, "kokoro-tebukuro": 10},
     "test": {
@@ -57,11 +57,9 @@ VOICES: Mapping[str, Mapping[str, int]] = {
     },
 }
 """Voices of each split, with weights; no voice is in two of them. The test set has those that a
-listener understands: what a voice garbles, no arm can get right. Of the training calls Kokoro
-speaks a fifth, at full size a third: its speech is the most natural, and the slowest to make. Over
-a radio at 20 dB whisper-base reads 13 % of hibari's words wrongly, 17 to 21 % of the Kokoro
-styles', 26 to 31 % of piper-joe's, flite-awb's and flite-rms's, and 44 % of flite-slt's, which
-loses most in a radio's band alone."""
+listener understands: what a voice garbles, no arm can get right. Over a radio at 20 dB whisper-base
+reads 13 % of hibari's words wrongly, 17 to 21 % of the Kokoro styles', 26 to 31 % of piper-joe's,
+flite-awb's and flite-rms's, and 44 % of flite-slt's, which loses most in a radio's band alone."""
 
 PITCHES_SEMITONES: Mapping[str, tuple[int, ...]] = {
     "train": (-2, -1, 0, 1, 2),
@@ -78,7 +76,11 @@ KEYING_S = (0.05, 0.4)
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many utterances of each kind, and how often Kokoro speaks: it is slow."""
+    """How many utterances of each kind, and by how much more often Kokoro speaks.
+
+    Its speech is the most natural and the slowest to make, so a demo has little of it; at full size
+    it speaks a third of the training calls.
+    """
 
     train: int
     dev: int
@@ -91,12 +93,13 @@ class Size:
     silence_train: int
     silence_dev: int
     silence: int
-    kokoro_weight: int
+    kokoro_train: int
+    kokoro_scored: int
 
 
 SIZES = {
-    "demo": Size(540, 40, 100, 440, 20, 200, 200, 80, 80, 8, 20, kokoro_weight=1),
-    "full": Size(2400, 60, 200, 1400, 30, 300, 1240, 200, 200, 12, 40, kokoro_weight=2),
+    "demo": Size(540, 40, 100, 1000, 20, 200, 200, 80, 80, 8, 20, 1, 1),
+    "full": Size(2400, 60, 200, 1400, 30, 300, 1240, 200, 200, 12, 40, 18, 2),
 }
 
 
@@ -259,8 +262,9 @@ def plan_calls(
     domain: Domain, split: str, calls: Sequence[Call], size: Size, seed: int
 ) -> list[Plan]:
     """Draw who speaks each call, how fast and how high."""
+    kokoro = size.kokoro_train if split == "train" else size.kokoro_scored
     weights = {
-        voice: weight * (size.kokoro_weight if voice.startswith("kokoro") else 1)
+        voice: weight * (kokoro if voice.startswith("kokoro") else 1)
         for voice, weight in domain.voices[split].items()
     }
     share = np.array(list(weights.values())) / sum(weights.values())
