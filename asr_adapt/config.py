@@ -186,10 +186,22 @@ def check_values(config: RecipeConfig) -> list[str]:
         for name in (row.name for row in rows)
         if not FOLDER_NAME.fullmatch(name)
     ]
+    if config.strength is not None:
+        problems += strength_problems(config.strength, config.train)
     names = [test.name for test in config.test]
     if len(set(names)) < len(names):
         problems.append(f"test: names are not unique: {', '.join(names)}")
     return problems
+
+
+def strength_problems(strength: float, train: TrainSettings) -> list[str]:
+    """Return why the change that training makes could not be applied in this part."""
+    if not 0 <= strength <= 1:
+        return [f"strength: {strength} is not between 0 (the base model) and 1 (all of the change)"]
+    if strength == 1 or train.has_strengths:
+        return []
+    made = "all weights" if train.method == "full" else f"a LoRA of variant {train.lora.variant}"
+    return [f"strength: {strength}: training changes {made}, which applies whole; use 1"]
 
 
 def apply_override(table: dict[str, Any], override: str) -> None:

@@ -371,6 +371,11 @@ class TrainSettings:
         return Window(self.window_slack_frames, self.window_least_frames)
 
     @property
+    def has_strengths(self) -> bool:
+        """Whether a part of what is learned can be applied."""
+        return self.method == "lora" and self.lora.variant != "dora"
+
+    @property
     def rate(self) -> float:
         """The learning rate, by method where none is set."""
         if self.learning_rate is None:

@@ -187,6 +187,24 @@ def test_the_learning_rate_goes_with_the_method() -> None:
     assert TrainSettings(method="full", learning_rate=0.5).rate == 0.5
 
 
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (("strength=1.5",), "strength: 1.5"),
+        (("strength=-0.1",), "strength: -0.1"),
+        (("strength=nan",), "strength: nan"),
+        (("strength=0.6", "train.method=full"), "all weights"),
+        (("strength=0.6", "train.lora.variant=dora"), "dora"),
+    ],
+)
+def test_a_strength_that_could_not_be_applied_is_refused_before_training(
+    overrides: tuple[str, ...], says: str, recipe: Path
+) -> None:
+    assert says in refused(recipe, *overrides)
+    # All of the change is there in every method.
+    load_recipe(recipe, ["strength=1", *overrides[1:]])
+
+
 def test_another_training_seed_leaves_the_data_as_they_are() -> None:
     recipe = Path(__file__).parents[1] / "recipes/toy/recipe.toml"
     plain, other = load_recipe(recipe), load_recipe(recipe, ["training_seed=7"])
