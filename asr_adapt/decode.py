@@ -84,13 +84,16 @@ class Decoded:
         text: raw.
         avg_logprob: the model's own mean log-probability of its tokens.
         capped: whether the token cap ended it.
-        untold: whether it is the first pass's, the second one not being believed.
+        untold: whether it is the text of a pass that was told nothing, the told one not being
+            believed.
+        looped: whether the told one looped.
     """
 
     text: str
     avg_logprob: float | None
     capped: bool
     untold: bool = False
+    looped: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,19 +209,46 @@ def decode_pass(
     plan: ArmPlan,
     settings: DecodeSettings,
 ) -> DecodedPass:
-    """Decode the encoder outputs (B, F, width) of utterances of one length bucket once."""
+    """Decode the encoder outputs (B, F, width) of utterances of one length bucket.
+
+    A prompt can set off a loop that the sound does not. What loops is decoded again, told nothing,
+    and that text is taken if it does not loop (Whisper's own long-form decoding drops the prompt
+    of what compresses too well: github.com/openai/whisper, whisper/transcribe.py).
+    """
     started = time.perf_counter()
+    decoded = search(model, utterances, hidden, plan, settings)
+    looping = [i for i, one in enumerate(decoded) if loops(one, utterances[i])]
+    if looping and not plan.plain:
+        rows = [utterances[i] for i in looping]
+        untold = search(model, rows, hidden[looping], ArmPlan(plan.name), settings)
+        for i, one in zip(looping, untold, strict=True):
+            if not loops(one, utterances[i]):
+                decoded[i] = replace(one, untold=True, looped=True)
+    return DecodedPass(decoded, time.perf_counter() - started)
+
+
+def loops(decoded: Decoded, utterance: Utterance) -> bool:
+    """Whether a text is the same words again and again."""
+    return "loop" in flag_text(decoded.text, utterance.duration_s)
+
+
+def search(
+    model: SpeechModel,
+    utterances: Sequence[Utterance],
+    hidden: torch.Tensor,
+    plan: ArmPlan,
+    settings: DecodeSettings,
+) -> list[Decoded]:
+    """Return the texts that the decoder finds for utterances of one length bucket, as they are."""
     ids = [u.utterance_id for u in utterances]
-    language = utterances[0].language
-    decoded = generate(
+    return generate(
         model,
         hidden,
-        [prompted_start(model, plan.prompt(uid).token_ids, language) for uid in ids],
+        [prompted_start(model, plan.prompt(uid).token_ids, utterances[0].language) for uid in ids],
         token_cap(float(length_bucket(utterances[0].duration_s))),
         settings.beam_size,
         plan.boost.rows(ids) if plan.boost else None,
     )
-    return DecodedPass(decoded, time.perf_counter() - started)
 
 
 def phrase_boost(
@@ -266,7 +296,7 @@ def hypothesis(
     utterance: Utterance, arm: str, prompt: Prompt, decoded: Decoded, decode_s: float
 ) -> Hypothesis:
     """Put together the row of one utterance and arm."""
-    flags = flag_text(decoded.text, utterance.duration_s)
+    flags = ("loop",) if decoded.looped else flag_text(decoded.text, utterance.duration_s)
     flags += ("cap",) * decoded.capped + ("untold",) * decoded.untold
     return Hypothesis(
         utterance_id=utterance.utterance_id,

@@ -114,7 +114,8 @@ class Hypothesis:
         avg_logprob: mean log-probability of the decoded tokens; None if nothing was decoded.
         decode_s: processor time share of this utterance in this arm, encoder included.
         flags: what is suspicious: ``loop``, ``empty``, ``cap`` (token cap reached), ``untold`` (the
-            first pass's text: what it was told stood where nothing like it was heard).
+            text of a pass that was told nothing: the told one wrote what stood where nothing like
+            it was heard or, if ``loop`` is there too, the same words again and again).
         error: why there is no text; the utterance then counts as failed, not as empty.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -318,6 +319,57 @@ def test_a_second_pass_that_is_not_believed_leaves_the_text_of_the_first(
         assert ("untold" in rows[key].flags) == kept
         source = rows[u.utterance_id, "base"] if kept else believed[key]
         assert (rows[key].text, rows[key].avg_logprob) == (source.text, source.avg_logprob)
+
+
+def test_a_told_row_that_loops_is_decoded_again_told_nothing(
+    toy: Path, trained: SpeechModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    utterances = toy_rows(toy, "test")
+    short = len(prompted_start(trained, told(trained, "a").token_ids, "en"))
+    looping = utterances[0].utterance_id
+
+    def runs_away(
+        model: SpeechModel, hidden: torch.Tensor, starts: Sequence[Sequence[int]], *rest: Any
+    ) -> list[Decoded]:
+        found = generate(model, hidden, starts, *rest)
+        return [
+            replace(one, text="tug " * 40) if len(start) > short else one
+            for one, start in zip(found, starts, strict=True)
+        ]
+
+    prompts = {u.utterance_id: told(trained, "a") for u in utterances}
+    arms = [ArmPlan("base"), ArmPlan("base+bias", {**prompts, looping: told(trained, "high")})]
+    before = run_arms(trained, utterances, arms, tmp_path / "before.jsonl")
+    monkeypatch.setattr("asr_adapt.decode.generate", runs_away)
+    rows = run_arms(trained, utterances, arms, tmp_path / "after.jsonl")
+    plain, again = rows[looping, "base"], rows[looping, "base+bias"]
+    assert plain.text
+    assert "loop" not in plain.flags
+    assert again.text == plain.text
+    assert again.avg_logprob == pytest.approx(plain.avg_logprob, abs=1e-4)
+    assert {"loop", "untold"} <= set(again.flags)
+    assert again.prompt == "high."
+    others = [key for key in rows if key != (looping, "base+bias")]
+    assert [(rows[k].text, rows[k].flags) for k in others] == [
+        (before[k].text, before[k].flags) for k in others
+    ]
+
+
+def test_a_loop_that_needs_no_telling_is_left_as_it_is(
+    toy: Path, trained: SpeechModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def runs_away(
+        model: SpeechModel, hidden: torch.Tensor, starts: Sequence[Sequence[int]], *rest: Any
+    ) -> list[Decoded]:
+        return [Decoded(f"tug {len(start)} " * 20, None, False) for start in starts]
+
+    monkeypatch.setattr("asr_adapt.decode.generate", runs_away)
+    utterances = toy_rows(toy, "test")[:2]
+    plan = ArmPlan("base+bias", {u.utterance_id: told(trained, "high") for u in utterances})
+    start = len(prompted_start(trained, told(trained, "high").token_ids, "en"))
+    for row in run_arms(trained, utterances, [plan], tmp_path / "a.jsonl").values():
+        assert row.text.startswith(f"tug {start} tug")
+        assert row.flags == ("loop",)
 
 
 def test_only_what_has_learned_silence_may_write_nothing(
