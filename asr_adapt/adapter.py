@@ -14,6 +14,7 @@ from typing import Any
 
 from asr_adapt.errors import DataError, UsageError
 from asr_adapt.files import file_sha256, write_whole
+from asr_adapt.settings import applies_in_part
 from asr_adapt.window import Window
 
 CARD_NAME = "asr_adapt.json"
@@ -87,7 +88,7 @@ class AdapterCard:
     @property
     def has_strengths(self) -> bool:
         """Whether a part of the change lies between the base model and all of it."""
-        return self.method == "lora" and self.settings["lora"]["variant"] != "dora"
+        return applies_in_part(self.method, self.settings["lora"]["variant"])
 
     @property
     def window(self) -> Window:

@@ -71,6 +71,10 @@ class ArmPlan:
         """Whether the arm is told nothing."""
         return self.prompts is None and self.boost is None and self.listen is None
 
+    def tells(self, utterance_id: str) -> bool:
+        """Whether the utterance is told anything."""
+        return bool(self.prompt(utterance_id).token_ids) or self.boost is not None
+
     def prompt(self, utterance_id: str) -> Prompt:
         """Return the prompt for an utterance."""
         return self.prompts[utterance_id] if self.prompts is not None else NO_PROMPT
@@ -217,8 +221,12 @@ def decode_pass(
     """
     started = time.perf_counter()
     decoded = search(model, utterances, hidden, plan, settings)
-    looping = [i for i, one in enumerate(decoded) if loops(one, utterances[i])]
-    if looping and not plan.plain:
+    looping = [
+        i
+        for i, (one, utterance) in enumerate(zip(decoded, utterances, strict=True))
+        if plan.tells(utterance.utterance_id) and loops(one, utterance)
+    ]
+    if looping:
         rows = [utterances[i] for i in looping]
         untold = search(model, rows, hidden[looping], ArmPlan(plan.name), settings)
         for i, one in zip(looping, untold, strict=True):

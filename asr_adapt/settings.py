@@ -258,6 +258,14 @@ class ReplaySettings:
         )
 
 
+def applies_in_part(method: str, variant: str) -> bool:
+    """Whether a part of a change lies between the base model and all of it.
+
+    Not of all weights, nor of DoRA, whose lengths are no sums.
+    """
+    return method == "lora" and variant != "dora"
+
+
 @dataclass(frozen=True, slots=True)
 class LoraSettings:
     """Shape of a LoRA adapter (Hu et al. 2021, https://arxiv.org/abs/2106.09685).
@@ -373,7 +381,7 @@ class TrainSettings:
     @property
     def has_strengths(self) -> bool:
         """Whether a part of what is learned can be applied."""
-        return self.method == "lora" and self.lora.variant != "dora"
+        return applies_in_part(self.method, self.lora.variant)
 
     @property
     def rate(self) -> float:

@@ -192,7 +192,7 @@ def test_preparing_gives_clean_training_and_received_test_sets(
     """A small size, made in one go and made after an interruption: the same bytes."""
     assert pytestconfig.cache is not None
     cache = pytestconfig.cache.mkdir("debian-packages")
-    small = data.Size(6, 2, 4, 4, 4, 4, 4, 1, 3, 2, 3, 0, 0)
+    small = data.Size(6, 2, 4, 4, 4, 4, 4, 1, 3, 2, 3, kokoro_train=0, kokoro_scored=0)
     monkeypatch.setitem(prepare.SIZES, "demo", small)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     prepare.prepare(cache, whole, "demo", 3)

@@ -15,6 +15,8 @@ from asr_adapt.adapter import read_card, write_card
 from asr_adapt.base_weights.weights import resolve_weights
 from asr_adapt.model import load_base, with_adapter
 from asr_adapt.records import Hypothesis
+from asr_adapt.training.lessons import Lesson, keyed
+from asr_adapt.training.teacher import with_lessons
 from tests.toys import CPU, toy_base, toy_job, toy_rows, train_toy
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "window_first"
@@ -42,11 +44,11 @@ def test_the_new_base_has_all_of_the_adapter(
 def test_what_was_written_becomes_the_text(script: Mapping[str, Any], toy: Path) -> None:
     clips = toy_rows(toy, "dev")[:4]
     texts = (("on and on and on", ("loop",)), ("one", ()), ("", ("empty",)), ("two", ()))
-    rows = [
-        Hypothesis(clip.utterance_id, "base", text, None, flags=flags)
-        for clip, (text, flags) in zip(clips, texts, strict=True)
-    ]
-    kept = script["with_texts"](clips, rows)
+    found = {
+        key: Lesson(Hypothesis(key, "base", text, None, flags=flags), None)
+        for (key, _), (text, flags) in zip(keyed(clips), texts, strict=True)
+    }
+    kept = script["half_clean"](with_lessons(clips, found)[0])
     assert [(row.utterance_id, row.reference) for row in kept] == [
         (clips[1].utterance_id, "one"),
         (clips[3].utterance_id, "two"),

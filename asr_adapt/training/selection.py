@@ -136,7 +136,7 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         """
         folder, settings = candidate.folder, self.job.settings
         # All weights have no strength, and part of DoRA's change is not on the way from the base.
-        if settings.method == "full" or settings.lora.variant == "dora":
+        if not settings.has_strengths:
             return [{"strength": 1.0, "wer": candidate.wer, "behind": 0.0, "behind_se": 0.0}]
         load_lora(self.model.network, folder)
         measured = [self._at_strength(folder, strength) for strength in (1.0, *PARTS)]
