@@ -283,6 +283,11 @@ def check_same_rows(run_dir: Path, sets: Sequence[TestSet]) -> None:
     """Raise UsageError unless the run's manifests hold the utterances of the sets."""
     for test in sets:
         path = set_folder(run_dir, test.name) / "manifest.jsonl"
+        if not path.exists():
+            raise UsageError(
+                f"{run_dir}: has run.json, but no file {path.relative_to(run_dir)}; restore it, or "
+                "delete run.json too to decode again"
+            )
         before = read_manifest(path, allow_outside=True)
         # Where files lie may have changed; what is in them and what is known about them may not.
         then, now = (

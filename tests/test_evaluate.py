@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
@@ -265,6 +266,17 @@ def test_changed_data_is_not_resumed(toy: Path, tmp_path: Path) -> None:
     corrected = [replace(rows[0], reference="ship ship"), rows[1]]
     with pytest.raises(UsageError, match="data has changed"):
         run(job_for(toy, corrected), tmp_path, resume=True)
+
+
+def test_a_run_without_its_sets_says_what_to_do(toy: Path, tmp_path: Path) -> None:
+    job = job_for(toy, toy_rows(toy, "test")[:2])
+    run(job, tmp_path)
+    shutil.rmtree(tmp_path / "sets")
+    with pytest.raises(UsageError, match=r"no file sets/calls/manifest\.jsonl.*delete run\.json"):
+        run(job, tmp_path, resume=True)
+    (tmp_path / "run.json").unlink()
+    run(job, tmp_path)
+    assert rows_of(tmp_path)
 
 
 def test_an_adapter_for_other_weights_is_refused_before_any_work(
