@@ -51,6 +51,12 @@ if TYPE_CHECKING:
     type=PATH,
     help="General speech, mixed in so that it is not forgotten; needs no text.  [default: none]",
 )
+@click.option(
+    "--general-clips",
+    default=400,
+    show_default=True,
+    help="Mix in at most so many clips of --general, drawn by seed.",
+)
 @click.option("--epochs", default=3, show_default=True, help="Passes over the data.")
 @click.option("--batch-size", default=8, show_default=True, help="Utterances in each step.")
 @click.option(
@@ -99,6 +105,7 @@ def finetune(
     dev: Path | None,
     test: Path | None,
     general: Path | None,
+    general_clips: int,
     epochs: int,
     batch_size: int,
     learning_rate: float | None,
@@ -127,7 +134,13 @@ def finetune(
         from asr_adapt import api
         from asr_adapt.base_weights.weights import resolve_weights
         from asr_adapt.curve.draw import curve_on_dev, run_curve
-        from asr_adapt.settings import Augmentation, LoraSettings, PromptSettings, TrainSettings
+        from asr_adapt.settings import (
+            Augmentation,
+            LoraSettings,
+            PromptSettings,
+            ReplaySettings,
+            TrainSettings,
+        )
 
         session = api.Session(display, stop, command_line())
         done = None if minutes else api.finished_adapter(out, resume, session)
@@ -143,6 +156,7 @@ def finetune(
                 learning_rate=learning_rate,
                 lora=LoraSettings(rank=rank, alpha=2 * rank),
                 augment=Augmentation(channel=channel),
+                replay=ReplaySettings(clips=general_clips),
             ),
             dev=dev,
             test=test,
