@@ -279,6 +279,7 @@ def test_options_that_make_no_sense_are_refused(
         ("--batch-size", "0", "batch_size"),
         ("--learning-rate", "0", "learning_rate"),
         ("--rank", "0", "rank"),
+        ("--general-clips", "-1", "replay clips"),
         ("--method", "most", "most"),
     ],
 )
@@ -287,6 +288,16 @@ def test_training_options_that_make_no_sense_are_refused(
 ) -> None:
     refused(finetune(table(toy, tmp_path, "train"), option, value), 2, says)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_most_clips_of_general_speech_reach_the_training(
+    finetune: Call, toy: Path, tmp_path: Path
+) -> None:
+    rows = toy_rows(toy, "train")[:16]
+    outcome = finetune(table(toy, tmp_path, "train", rows), "--epochs", 1, "--general-clips", 4)
+    assert outcome.code == 0, outcome.err
+    card = json.loads((tmp_path / "out/asr_adapt.json").read_text())
+    assert card["settings"]["replay"]["clips"] == 4
 
 
 def test_an_output_folder_in_use_is_left_alone(
