@@ -193,6 +193,8 @@ def with_adapter(model: SpeechModel, folder: Path, strength: float | None = None
 def _merged(whisper: WhisperForConditionalGeneration, folder: Path, strength: float) -> nn.Module:
     config = LoraConfig.from_pretrained(folder)
     config.inference_mode = True
+    # Where training found the base. It may lie elsewhere now; check_base has compared what it is.
+    config.base_model_name_or_path = None
     network = put_lora(whisper, config)
     load_lora(network, folder)
     set_strength(network, strength)

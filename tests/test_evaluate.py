@@ -289,6 +289,19 @@ def test_an_adapter_for_other_weights_is_refused_before_any_work(
     assert not (tmp_path / "run").exists()
 
 
+def test_an_adapter_knows_its_base_wherever_that_lies_now(
+    toy: Path, adapter: Path, tmp_path: Path
+) -> None:
+    """Trained on one machine and used on another: no word of it, for the checksum agrees."""
+    moved = shutil.copytree(adapter, tmp_path / "adapter")
+    config = json.loads((moved / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = "/another/machine/whisper"
+    (moved / "adapter_config.json").write_text(json.dumps(config))
+    job = replace(job_for(toy, toy_rows(toy, "test")[:2], moved), arms=("lora",))
+    run(job, tmp_path / "run")  # warnings are errors in tests
+    assert rows_of(tmp_path / "run")
+
+
 @pytest.fixture
 def long_row(toy: Path, tmp_path: Path) -> Utterance:
     """70 seconds of the toy's words with pauses between them."""
