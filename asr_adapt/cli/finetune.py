@@ -18,7 +18,16 @@ from asr_adapt.cli.options import (
     prompt_options,
     reading_options,
 )
-from asr_adapt.settings import CHANNELS, METHODS, REPORTERS
+from asr_adapt.settings import (
+    CHANNELS,
+    METHODS,
+    REPORTERS,
+    Augmentation,
+    LoraSettings,
+    PromptSettings,
+    ReplaySettings,
+    TrainSettings,
+)
 
 if TYPE_CHECKING:
     from asr_adapt.adapter import AdapterCard
@@ -53,7 +62,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--general-clips",
-    default=400,
+    default=ReplaySettings().clips,
     show_default=True,
     help="Mix in at most so many clips of --general, drawn by seed.",
 )
@@ -134,13 +143,6 @@ def finetune(
         from asr_adapt import api
         from asr_adapt.base_weights.weights import resolve_weights
         from asr_adapt.curve.draw import curve_on_dev, run_curve
-        from asr_adapt.settings import (
-            Augmentation,
-            LoraSettings,
-            PromptSettings,
-            ReplaySettings,
-            TrainSettings,
-        )
 
         session = api.Session(display, stop, command_line())
         done = None if minutes else api.finished_adapter(out, resume, session)
