@@ -11,15 +11,21 @@ import pytest
 from asr_adapt.adapter import read_card
 from asr_adapt.audio import SAMPLE_RATE_HZ, load_utterance
 from asr_adapt.training.dataset import check_references
-from asr_adapt.training.quiet import LENGTHS_S, LEVELS_DB, coloured_noise, quiet_clips
+from asr_adapt.training.quiet import LENGTHS_S, LEVELS_DB, coloured_noise, quiet_clips, quiet_count
 from tests.toys import toy_base, toy_job, toy_rows, train_toy, with_settings
 
 
-def test_clips_are_there_for_a_share_of_the_data_and_say_nothing(toy: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("share", "count"), [(0.0, 0), (1e-6, 1), (0.25, 10), (1.0, 40)], ids=["none", "few", "a", "b"]
+)
+def test_clips_are_made_for_a_share_of_the_data(share: float, count: int) -> None:
+    assert quiet_count(share, 40) == count
+
+
+def test_clips_say_nothing(toy: Path, tmp_path: Path) -> None:
     train = toy_rows(toy, "train")
-    clips = quiet_clips(train, 0.25, tmp_path, 1)
-    assert len(clips) == round(0.25 * len(train))
-    assert len(quiet_clips(train, 1e-6, tmp_path / "few", 1)) == 1
+    clips = quiet_clips(train, 7, tmp_path, (1, 6))
+    assert len(clips) == 7
     assert {clip.reference for clip in clips} == {""}
     assert not {clip.utterance_id for clip in clips} & {u.utterance_id for u in train}
     check_references(clips, toy_base(toy))
@@ -34,20 +40,19 @@ def test_the_same_seed_makes_the_same_clips(toy: Path, tmp_path: Path) -> None:
     one, two, other = (
         {clip.utterance_id: clip.audio_path.read_bytes() for clip in clips}
         for clips in (
-            quiet_clips(train, 0.1, tmp_path / "one", 1),
-            quiet_clips(train, 0.1, tmp_path / "two", 1),
-            quiet_clips(train, 0.1, tmp_path / "other", 2),
+            quiet_clips(train, 4, tmp_path / "one" / "quiet", (1, 6)),
+            quiet_clips(train, 4, tmp_path / "two" / "quiet", (1, 6)),
+            quiet_clips(train, 4, tmp_path / "other" / "quiet", (1, 8)),
         )
     )
     assert one == two != other
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5])
-def test_data_with_silence_of_their_own_get_none(toy: Path, tmp_path: Path, share: float) -> None:
+def test_data_with_silence_of_their_own_get_none(toy: Path, tmp_path: Path) -> None:
     train = toy_rows(toy, "train")
     silent = [*train, replace(train[0], utterance_id="silent", reference="")]
-    assert quiet_clips(silent, share, tmp_path, 1) == []
-    assert not quiet_clips(train, 0.0, tmp_path, 1)
+    assert quiet_clips(silent, 4, tmp_path, (1, 6)) == []
+    assert quiet_clips(train, 0, tmp_path, (1, 6)) == []
     assert not list(tmp_path.iterdir())
 
 

@@ -83,6 +83,14 @@ def test_speech_as_received_has_a_column_of_its_own(tmp_path: Path) -> None:
     assert "general, received</text>" in html
 
 
+def test_what_is_made_up_in_silence_has_a_column_of_its_own(tmp_path: Path) -> None:
+    html, markdown = written(tmp_path, [{**row, "silence_wer": 0.125} for row in ROWS])
+    assert "| strength | domain | general | silence | above the least |" in markdown
+    assert "12.5" in markdown
+    assert "silence, made up</text>" in html
+    assert "Silence:" not in written(tmp_path / "without", ROWS)[1]
+
+
 @pytest.mark.parametrize(
     "rows",
     [

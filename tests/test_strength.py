@@ -145,6 +145,24 @@ def test_the_weakest_within_one_standard_error_is_taken(
     assert best_strength(rows[::-1]) == chosen
 
 
+def test_what_is_made_up_in_silence_decides_between_equals() -> None:
+    """On speech the two are alike by chance; one writes ten words in each silent clip of twelve."""
+    mixed = ([4, 6] * 30, [6, 4] * 30)
+    silent, loud = heard([0] * 12), heard([10] * 12)
+
+    def chosen(*silence: WordErrors) -> float:
+        measured = [
+            MeasuredStrength(strength, heard(errors), silence=made_up)
+            for strength, errors, made_up in zip((0.6, 0.4), mixed, silence, strict=True)
+        ]
+        rows = strength_rows(measured, [said(60), said(12)], 1)
+        assert [row["silence_wer"] for row in rows] == [each.wer for each in silence]
+        return best_strength(rows)
+
+    assert chosen(silent, loud) == 0.6
+    assert chosen(silent, silent) == chosen(loud, loud) == chosen(loud, silent) == 0.4
+
+
 def test_of_equally_good_ones_the_weakest_is_taken() -> None:
     assert best_strength(rows_of([3, 3], [4, 4], [3, 3], [5, 5])) == 0.6
 

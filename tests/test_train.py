@@ -343,6 +343,7 @@ def test_jobs_that_cannot_choose_a_step_are_refused(toy: Path, tmp_path: Path) -
     silent = [replace(u, reference="") for u in job.dev]
     with pytest.raises(DataError, match="no word"):
         train_toy(toy, replace(job, dev=silent), tmp_path / "silent")
+    assert not (tmp_path / "silent").exists()  # before anything was trained
     unknown = [replace(u, reference=None) for u in job.train]
     with pytest.raises(DataError, match=unknown[0].utterance_id):
         train_toy(toy, replace(job, train=unknown), tmp_path / "unlabelled")

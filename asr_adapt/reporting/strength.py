@@ -27,6 +27,8 @@ class StrengthPoint:
         received_wer: the same of general speech over training's channel; None without.
         behind: the sum of all above the least one; None in older runs.
         behind_se: its standard error; None in older runs.
+        silence_wer: words made up where nobody speaks, for each that speech of that length has;
+            None where it was not measured.
     """
 
     strength: float
@@ -35,11 +37,13 @@ class StrengthPoint:
     received_wer: float | None
     behind: float | None
     behind_se: float | None
+    silence_wer: float | None = None
 
     @property
     def total_wer(self) -> float:
         """All error rates added."""
-        return self.wer + (self.general_wer or 0.0) + (self.received_wer or 0.0)
+        further = (self.general_wer, self.received_wer, self.silence_wer)
+        return self.wer + sum(rate or 0.0 for rate in further)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,11 @@ class StrengthCurve:
     def received(self) -> bool:
         """Whether general speech was measured over training's channel too."""
         return all(point.received_wer is not None for point in self.points)
+
+    @property
+    def silence(self) -> bool:
+        """Whether it was measured what is made up where nobody speaks."""
+        return all(point.silence_wer is not None for point in self.points)
 
     @property
     def tested(self) -> bool:
@@ -107,8 +116,8 @@ def _point(row: Any) -> StrengthPoint | None:
     strength, wer = number(row, "strength"), number(row, "wer")
     if strength is None or wer is None:
         return None
-    further = (number(row, key) for key in ("general_wer", "received_wer", "behind", "behind_se"))
-    return StrengthPoint(strength, wer, *further)
+    further = ("general_wer", "received_wer", "behind", "behind_se", "silence_wer")
+    return StrengthPoint(strength, wer, *(number(row, key) for key in further))
 
 
 def sentences(curve: StrengthCurve) -> list[str]:
@@ -123,7 +132,8 @@ def sentences(curve: StrengthCurve) -> list[str]:
 
 
 def _rule(curve: StrengthCurve) -> str:
-    least = "the sum of the error rates" if curve.general else "the error rate"
+    several = curve.general or curve.silence
+    least = "the sum of the error rates" if several else "the error rate"
     if not curve.tested:
         return f"the strength at which {least} is least"
     return f"the weakest strength at which {least} is at most one standard error above the least"
@@ -136,6 +146,10 @@ def notes(curve: StrengthCurve) -> str:
         said.append("In general speech, what differs from the untouched model's text is an error.")
     if curve.received:
         said.append("Received is general speech over the channel of training.")
+    if curve.silence:
+        said.append(
+            "Silence: words made up where nobody speaks, of those that speech of that length has."
+        )
     if curve.tested:
         said.append("Above the least: points, ± one standard error of the paired difference.")
     return " ".join(said)
@@ -145,6 +159,7 @@ def columns(curve: StrengthCurve) -> list[str]:
     """Return the headings of `cells`."""
     heads = ["strength", "domain", *(["general"] if curve.general else [])]
     heads += ["received"] if curve.received else []
+    heads += ["silence"] if curve.silence else []
     return [*heads, *(["above the least"] if curve.tested else [])]
 
 
@@ -161,6 +176,8 @@ def _cells(curve: StrengthCurve, point: StrengthPoint) -> list[str]:
         row.append(percent(point.general_wer))
     if curve.received:
         row.append(percent(point.received_wer))
+    if curve.silence:
+        row.append(percent(point.silence_wer))
     if curve.tested:
         row.append(_behind(point))
     return row
@@ -179,4 +196,6 @@ def lines(curve: StrengthCurve) -> Sequence[tuple[str, str, tuple[tuple[float, f
     received = tuple((p.strength, p.received_wer or 0.0) for p in curve.points)
     drawn = [("lora", "domain speech", domain)]
     drawn += [("base", "general speech", general)] if curve.general else []
-    return [*drawn, ("base+bias", "general, received", received)] if curve.received else drawn
+    drawn += [("base+bias", "general, received", received)] if curve.received else []
+    silence = tuple((p.strength, p.silence_wer or 0.0) for p in curve.points)
+    return [*drawn, ("lora+bias", "silence, made up", silence)] if curve.silence else drawn

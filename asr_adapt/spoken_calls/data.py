@@ -98,9 +98,9 @@ class Size:
 
 
 SIZES = {
-    "demo": Size(540, 40, 100, 1000, 20, 200, 200, 80, 80, 8, 20, kokoro_train=1, kokoro_scored=1),
+    "demo": Size(540, 40, 100, 1000, 20, 200, 200, 80, 80, 60, 20, kokoro_train=1, kokoro_scored=1),
     "full": Size(
-        2400, 60, 200, 1400, 30, 300, 1240, 200, 200, 12, 40, kokoro_train=18, kokoro_scored=2
+        2400, 60, 200, 1400, 30, 300, 1240, 200, 200, 60, 40, kokoro_train=18, kokoro_scored=2
     ),
 }
 

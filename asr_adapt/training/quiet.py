@@ -26,27 +26,32 @@ LOWEST_HZ = 50.0
 """Below this the noise does not rise any more: loudspeakers and microphones end there."""
 
 
+def quiet_count(share: float, labelled: int) -> int:
+    """Return how many clips are a share of the labelled ones: at least one, of a share above 0."""
+    return max(1, round(share * labelled)) if share else 0
+
+
 def quiet_clips(
-    train: Sequence[Utterance], share: float, folder: Path, seed: int
+    labelled: Sequence[Utterance], count: int, folder: Path, seed: tuple[int, ...]
 ) -> list[Utterance]:
-    """Make clips without speech for a training set; none if it holds some already.
+    """Make clips without speech to go with labelled ones; none if those hold some already.
 
     Args:
-        train: labelled speech; an empty reference says that nobody speaks.
-        share: how many clips to make for each utterance, 0 to 1; at least one if above 0.
-        folder: gets the audio; what is there already is kept.
+        labelled: speech; an empty reference says that nobody speaks.
+        count: how many clips to make.
+        folder: gets the audio, and names the clips; what is there already is kept.
         seed: of the noise.
 
     Returns:
         Rows with the reference ``""``, which training sends over its channel like clean speech.
     """
-    if share == 0 or any(u.reference == "" for u in train):
+    if any(u.reference == "" for u in labelled):
         return []
-    languages = [u.language for u in train]
+    languages = [u.language for u in labelled]
     rows = []
-    for index in range(max(1, round(share * len(train)))):
-        rng = np.random.default_rng([seed, 6, index])
-        path = folder / f"quiet-{index:04d}.flac"
+    for index in range(count):
+        rng = np.random.default_rng([*seed, index])
+        path = folder / f"{folder.name}-{index:04d}.flac"
         samples = round(float(rng.uniform(*LENGTHS_S)) * SAMPLE_RATE_HZ)
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""General speech as received: held-out clips over training's channel, to measure what carries over.
+"""Clips as received: held out and sent over training's channel, to measure what carries over.
 
 An adapter can gain on its domain's dev speech and lose on every other voice over the same channel.
 Clips of general speech, whose text the untouched model wrote of the clean sound, show that without
@@ -27,7 +27,8 @@ def as_received(
     """Send clips over the channel once, each over a link of its own.
 
     Args:
-        clips: general speech with the base model's text; what came over a channel is left out.
+        clips: general speech with the base model's text, or clean clips; what came over a
+            channel is left out.
         augmentation: the channel and its links; without one there is nothing to receive.
         folder: gets the audio; what is there already is kept.
         seed: of the links.
@@ -40,7 +41,7 @@ def as_received(
     return [
         _received(clip, augmentation, folder, seed)
         for clip in clips
-        if clip.tags.get("channel") == REPLAY
+        if clip.tags.get("channel") in (REPLAY, "clean")
     ]
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from asr_adapt.context.bias import prompts_for
@@ -28,6 +27,7 @@ from asr_adapt.scoring.alignment import score_words
 from asr_adapt.settings import DecodeSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.averaging import average_weights
+from asr_adapt.training.dev import DevSets
 from asr_adapt.training.strength import (
     MeasuredStrength,
     WordErrors,
@@ -65,18 +65,15 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         self,
         model: SpeechModel,
         job: TrainJob,
-        general: Sequence[Utterance],
-        received: Sequence[Utterance],
+        dev: DevSets,
         work: Path,
         stop: StopRequest,
     ) -> None:
         self.model = model
         self.job = job
-        self.general = general
-        self.received = received
+        self.dev = dev
         self.work = work
         self.stop = stop
-        self.dev = limited(job.dev, job.settings.dev_limit, job.seed)
         self.log = work / "dev_wer.jsonl"
 
     def results(self) -> list[dict[str, float]]:
@@ -92,7 +89,7 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         """
         rows = self._rows()
         measured = [WordErrors(tuple(row["errors"]), tuple(row["words"])) for row in rows]
-        good = within_chance(measured, self.dev, self.job.seed)
+        good = within_chance(measured, self.dev.domain, self.job.seed)
         row = next(row for row, each in reversed(list(zip(rows, good, strict=True))) if each)
         step = int(row["step"])
         single = Candidate(self._folder(step), step, row["wer"])
@@ -140,7 +137,8 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
             return [{"strength": 1.0, "wer": candidate.wer, "behind": 0.0, "behind_se": 0.0}]
         load_lora(self.model.network, folder)
         measured = [self._at_strength(folder, strength) for strength in (1.0, *PARTS)]
-        sets = [rows for rows in (self.dev, self.general, self.received) if rows]
+        dev = self.dev
+        sets = [each for each in (dev.domain, dev.general, dev.received, dev.silence) if each]
         return strength_rows(measured, sets, self.job.seed)
 
     def _at_strength(self, folder: Path, strength: float) -> MeasuredStrength:
@@ -148,8 +146,9 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         return MeasuredStrength(
             strength,
             self._domain(folder, strength),
-            self._change(self.general, folder / f"general-{strength:g}.jsonl"),
-            self._change(self.received, folder / f"received-{strength:g}.jsonl"),
+            self._change(self.dev.general, folder / f"general-{strength:g}.jsonl"),
+            self._change(self.dev.received, folder / f"received-{strength:g}.jsonl"),
+            self._made_up(folder / f"silence-{strength:g}.jsonl"),
         )
 
     def _folder(self, step: int) -> Path:
@@ -157,11 +156,21 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
 
     def _domain(self, folder: Path, strength: float = 1.0) -> WordErrors:
         log = folder / f"dev-{strength:g}.jsonl"
-        return word_errors(self.model, self.dev, self.job, log, self.stop)
+        return word_errors(self.model, self.dev.domain, self.job, log, self.stop)
 
     def _change(self, general: Sequence[Utterance], log: Path) -> WordErrors | None:
         """Measure how far general speech has moved from the base model's text."""
         return word_errors(self.model, general, self.job, log, self.stop) if general else None
+
+    def _made_up(self, log: Path) -> WordErrors | None:
+        """Measure what is written where nobody speaks, against speech at the pace of the domain."""
+        silence, job = self.dev.silence, self.job
+        if not silence:
+            return None
+        decode_dev(self.model, silence, [ArmPlan("lora")], log, self.stop)
+        made_up = logged_errors(silence, log, job.normaliser).errors
+        pace = words_per_second(self.dev.domain, job.normaliser)
+        return WordErrors(made_up, tuple(clip.duration_s * pace for clip in silence))
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -198,14 +207,6 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         append_row(self.log, {"step": step, "wer": found.wer, **counts})
 
 
-def limited(utterances: Sequence[Utterance], limit: int, seed: int) -> list[Utterance]:
-    """Return at most ``limit`` utterances, drawn by seed, in their order."""
-    if len(utterances) <= limit:
-        return list(utterances)
-    chosen = np.random.default_rng([seed, 3]).choice(len(utterances), limit, replace=False)
-    return [utterances[i] for i in sorted(chosen)]
-
-
 def word_errors(
     model: SpeechModel,
     utterances: Sequence[Utterance],
@@ -231,16 +232,34 @@ def word_errors(
         arms.append(
             ArmPlan("lora+bias", prompts_for(utterances, model.tokenize, None, job.prompts))
         )
+    decode_dev(model, utterances, arms, log_path, stop)
+    found = logged_errors(utterances, log_path, job.normaliser)
+    if not sum(found.words):
+        raise DataError("no dev clip with words could be decoded: no step can be chosen")
+    return found
+
+
+def decode_dev(
+    model: SpeechModel,
+    utterances: Sequence[Utterance],
+    arms: Sequence[ArmPlan],
+    log_path: Path,
+    stop: StopRequest,
+) -> None:
+    """Decode greedily what the log lacks, with a model that may be in training."""
     training = model.network.training
     model.network.eval()
     try:
         decode_arms(model, utterances, arms, DecodeSettings(), HypothesisLog(log_path), stop)
     finally:
         model.network.train(training)
-    found = logged_errors(utterances, log_path, job.normaliser)
-    if not sum(found.words):
-        raise DataError("dev references hold no word: the best step cannot be chosen with them")
-    return found
+
+
+def words_per_second(spoken: Sequence[Utterance], normaliser: str) -> float:
+    """Return the pace of labelled speech: reference words for each second."""
+    normalise = get_normaliser(normaliser).function
+    words = sum(len(normalise(clip.reference or "").split()) for clip in spoken)
+    return words / sum(clip.duration_s for clip in spoken)
 
 
 def logged_errors(utterances: Sequence[Utterance], log_path: Path, normaliser: str) -> WordErrors:

@@ -27,11 +27,12 @@ class WordErrors:
 
     Attributes:
         errors: of each utterance, in the order of the set.
-        words: its reference words, in all arms together; 0 where nothing could be decoded.
+        words: its reference words, in all arms together; 0 where nothing could be decoded. Where
+            nobody speaks, those that speech of that length has.
     """
 
     errors: tuple[int, ...]
-    words: tuple[int, ...]
+    words: tuple[float, ...]
 
     @property
     def wer(self) -> float:
@@ -48,17 +49,21 @@ class MeasuredStrength:
         domain: errors on the domain's dev speech.
         general: differences from the base model's text of general speech; None without such speech.
         received: the same of general speech over training's channel; None without a channel.
+        silence: words made up where nobody speaks; None without such clips. What an adapter learns
+            of silence goes first when it is weakened.
     """
 
     strength: float
     domain: WordErrors
     general: WordErrors | None = None
     received: WordErrors | None = None
+    silence: WordErrors | None = None
 
     @property
     def parts(self) -> tuple[WordErrors, ...]:
         """What adds up to the error that is weighed: a point of each is worth the same."""
-        return tuple(part for part in (self.domain, self.general, self.received) if part)
+        parts = (self.domain, self.general, self.received, self.silence)
+        return tuple(part for part in parts if part)
 
     @property
     def total_wer(self) -> float:
@@ -96,8 +101,8 @@ def strength_rows(
         seed: of the resampling.
 
     Returns:
-        For each ``strength``, ``wer``, ``general_wer`` and ``received_wer`` as far as they were
-        measured, all fractions; ``behind``, how far their sum is above the least; and
+        For each ``strength``, ``wer``, ``general_wer``, ``received_wer`` and ``silence_wer`` as far
+        as they were measured, all fractions; ``behind``, how far their sum is above the least; and
         ``behind_se``, the standard error of that.
     """
     best = min(measured, key=lambda each: (each.total_wer, each.strength))
@@ -108,6 +113,7 @@ def strength_rows(
             "wer": each.domain.wer,
             **({"general_wer": each.general.wer} if each.general else {}),
             **({"received_wer": each.received.wer} if each.received else {}),
+            **({"silence_wer": each.silence.wer} if each.silence else {}),
             "behind": round(each.total_wer - best.total_wer, DIGITS),
             "behind_se": round(float(error), DIGITS),
         }

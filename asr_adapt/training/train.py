@@ -46,12 +46,13 @@ from asr_adapt.training.dataset import (
     phrases_said,
     plan_batches,
 )
-from asr_adapt.training.quiet import quiet_clips
-from asr_adapt.training.received import as_received
+from asr_adapt.training.dev import dev_sets
+from asr_adapt.training.quiet import quiet_clips, quiet_count
 from asr_adapt.training.selection import Candidate, DevSelection
 from asr_adapt.training.strength import best_strength
 from asr_adapt.training.teacher import teach
 from asr_adapt.training.train_job import TrainJob
+from asr_adapt.words.text import get_normaliser
 
 LOG_EVERY_STEPS = 5
 
@@ -111,6 +112,7 @@ def finetune(
     if not job.dev:
         raise DataError("no dev utterances: the best step cannot be chosen without them")
     check_references([*job.train, *job.dev], base)
+    check_dev_words(job)
     work = out_dir / "training"
     notice = notice or (lambda _: None)
     checkpoint = prepare_work(work, job, base, resume, notice)
@@ -125,14 +127,14 @@ def finetune(
         if job.general and progress_for
         else None,
     )
-    quiet = quiet_clips(job.train, job.settings.silence_share, work / "quiet", job.seed)
+    count = quiet_count(job.settings.silence_share, len(job.train))
+    quiet = quiet_clips(job.train, count, work / "quiet", (job.seed, 6))
     rows = [*job.train, *general.replay, *quiet]
     plans = plan_batches(
         [u.duration_s for u in rows], job.settings.batch_size, job.settings.epochs, job.seed
     )
     model = trainable(base, job, hears_silence=any(row.reference == "" for row in rows))
-    received = as_received(general.dev, job.settings.augment, work / "received", job.seed)
-    selection = DevSelection(model, job, general.dev, received, work, stop)
+    selection = DevSelection(model, job, dev_sets(job, general.dev, work), work, stop)
     watch = Watch([sum(rows[i].duration_s for i in p.indices) for p in plans], observer)
     watch.selection = selection
     batches = training_batches(model, job, rows, plans, general.soft)
@@ -153,6 +155,17 @@ def finetune(
     publish(best.folder, out_dir, card)
     shutil.rmtree(work)
     return card
+
+
+def check_dev_words(job: TrainJob) -> None:
+    """Refuse dev speech in which nobody says a word, before training takes its time.
+
+    Raises:
+        DataError: there is no word to be wrong about.
+    """
+    normalise = get_normaliser(job.normaliser).function
+    if not any(normalise(u.reference or "") for u in job.dev):
+        raise DataError("dev references hold no word: the best step cannot be chosen with them")
 
 
 def prepare_work(

@@ -1,0 +1,73 @@
+"""What trained weights are measured on, never trained with: the domain, and what must not be lost.
+
+Clips in which nobody speaks are a set of their own: made-up words are no share of anybody's words,
+and a few such clips would say little among many others. Where the data hold none, some are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from asr_adapt.records import Utterance
+from asr_adapt.training.quiet import quiet_clips
+from asr_adapt.training.received import as_received
+from asr_adapt.training.train_job import TrainJob
+
+MADE_CLIPS = 40
+"""Without speech: five minutes, of which words in one clip are no chance any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevSets:
+    """Dev speech by what it tells; only the domain's is always there.
+
+    Attributes:
+        domain: labelled speech of the trade.
+        general: other speech with the base model's text.
+        received: the same over training's channel.
+        silence: nobody speaks.
+    """
+
+    domain: Sequence[Utterance]
+    general: Sequence[Utterance] = ()
+    received: Sequence[Utterance] = ()
+    silence: Sequence[Utterance] = ()
+
+
+def dev_sets(job: TrainJob, general: Sequence[Utterance], work: Path) -> DevSets:
+    """Lay out what a training job is measured on.
+
+    Args:
+        job: its ``dev`` may hold clips with the reference ``""``.
+        general: held-out general speech with the base model's text.
+        work: gets the audio that is made.
+    """
+    settings = job.settings
+    spoken = [u for u in job.dev if u.reference != ""]
+    silent = [u for u in job.dev if u.reference == ""]
+    return DevSets(
+        domain=limited(spoken, settings.dev_limit, job.seed),
+        general=general,
+        received=as_received(general, settings.augment, work / "received", job.seed),
+        silence=limited(silent, settings.dev_limit, job.seed) or _made_silence(job, work),
+    )
+
+
+def _made_silence(job: TrainJob, work: Path) -> list[Utterance]:
+    if not job.settings.silence_share:
+        return []
+    folder = work / "quiet-dev"
+    clips = quiet_clips(job.dev, MADE_CLIPS, folder, (job.seed, 8))
+    return as_received(clips, job.settings.augment, folder, job.seed) or clips
+
+
+def limited(utterances: Sequence[Utterance], limit: int, seed: int) -> list[Utterance]:
+    """Return at most ``limit`` utterances, drawn by seed, in their order."""
+    if len(utterances) <= limit:
+        return list(utterances)
+    chosen = np.random.default_rng([seed, 3]).choice(len(utterances), limit, replace=False)
+    return [utterances[i] for i in sorted(chosen)]
