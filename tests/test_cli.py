@@ -239,7 +239,8 @@ def test_an_unknown_model_is_named(name: str, call: Call, toy: Path, tmp_path: P
 def test_an_unknown_normaliser_is_named_before_anything_is_read(
     reading: Call, tmp_path: Path
 ) -> None:
-    refused(reading(tmp_path / "nowhere.csv", "--normaliser", "klingon"), 2, "klingon")
+    (tmp_path / "data.csv").write_bytes(bytes(range(256)))
+    refused(reading(tmp_path / "data.csv", "--normaliser", "klingon"), 2, "klingon")
 
 
 @pytest.mark.parametrize("content", ["", "# only a comment\n\n"])

@@ -15,6 +15,7 @@ from asr_adapt.cli.options import (
     batch_option,
     beam_option,
     bias_option,
+    data_argument,
     machine_options,
     model_option,
     normaliser_option,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @click.command("eval", epilog=EXIT_CODES)
-@click.argument("data", type=PATH)
+@data_argument
 @model_option
 @adapter_option
 @strength_option

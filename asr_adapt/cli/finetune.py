@@ -11,6 +11,7 @@ from asr_adapt.cli.common import EXIT_CODES, Output, command_line, working
 from asr_adapt.cli.curves import parse_minutes, show_curve
 from asr_adapt.cli.options import (
     PATH,
+    data_argument,
     machine_options,
     model_option,
     normaliser_option,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog=EXIT_CODES)
-@click.argument("data", type=PATH)
+@data_argument
 @model_option
 @click.option("--out", type=PATH, required=True, help="Folder for the adapter.")
 @click.option(

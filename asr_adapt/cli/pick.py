@@ -13,6 +13,7 @@ from asr_adapt.cli.options import (
     adapter_option,
     batch_option,
     bias_option,
+    data_argument,
     device_option,
     model_option,
     normaliser_option,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command("pick", epilog=EXIT_CODES)
-@click.argument("data", type=PATH)
+@data_argument
 @model_option
 @adapter_option
 @bias_option

@@ -14,6 +14,7 @@ from asr_adapt.cli.options import (
     adapter_option,
     batch_option,
     bias_option,
+    data_argument,
     machine_options,
     model_option,
     normaliser_option,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @click.command("tune-bias", epilog=EXIT_CODES)
-@click.argument("data", type=PATH)
+@data_argument
 @model_option
 @adapter_option
 @strength_option

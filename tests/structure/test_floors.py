@@ -293,6 +293,17 @@ def test_help_loads_nothing_heavy() -> None:
     assert not loaded_by(code) & {*HEAVY, "numpy", "librosa", "matplotlib", "jiwer", "rich"}
 
 
+@pytest.mark.parametrize("command", ["eval", "finetune", "pick", "pseudo", "tune-bias"])
+def test_who_mistypes_a_path_need_not_wait_for_torch(command: str) -> None:
+    code = (
+        "import sys\nfrom asr_adapt.cli import cli\nfrom asr_adapt.errors import ManifestError\n"
+        "try: cli.main(sys.argv[1:], standalone_mode=False)\n"
+        "except ManifestError as error: print(error)"
+    )
+    loaded = loaded_by(code, command, "nowhere.csv", "--model", "whisper-tiny.en", "--out", "out")
+    assert not loaded & {*HEAVY, "numpy"}
+
+
 def test_score_needs_no_torch(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     (run_dir / "sets/calls").mkdir(parents=True)
