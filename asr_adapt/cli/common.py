@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asr_adapt.errors import AsrAdaptError, Stopped
+from asr_adapt.errors import AsrAdaptError, ManifestError, Stopped
 
 if TYPE_CHECKING:
     from asr_adapt.progress import ProgressDisplay
@@ -50,6 +50,16 @@ class Output:
     def result(self, record: Mapping[str, Any], *lines: str) -> None:
         """Print what a command came to: the record with ``--json``, else the lines."""
         click.echo(json.dumps(record) if self.as_json else "\n".join(lines))
+
+
+def check_there(data: Path) -> None:
+    """Refuse data that is not there before what reads it is loaded, which takes seconds.
+
+    Raises:
+        ManifestError: there is no such file or folder.
+    """
+    if not data.exists():
+        raise ManifestError(data, "no such file or folder")
 
 
 @contextmanager

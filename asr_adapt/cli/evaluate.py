@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from asr_adapt.cli.common import EXIT_CODES, Output, command_line, show, working
+from asr_adapt.cli.common import EXIT_CODES, Output, check_there, command_line, show, working
 from asr_adapt.cli.options import (
     PATH,
     adapter_option,
     batch_option,
     beam_option,
     bias_option,
-    data_argument,
     machine_options,
     model_option,
     normaliser_option,
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @click.command("eval", epilog=EXIT_CODES)
-@data_argument
+@click.argument("data", type=PATH)
 @model_option
 @adapter_option
 @strength_option
@@ -127,6 +126,7 @@ def eval_command(
     asr-adapt eval calls.csv --model whisper-base --bias ships.txt --out runs/ships
     asr-adapt eval calls.csv --model whisper-base --bias ships.txt --bias-mode boost --out runs/b
     """
+    check_there(data)
     with working(output) as (stop, display):
         from asr_adapt import api
         from asr_adapt.context.bias_file import BiasChoice, read_bias_file

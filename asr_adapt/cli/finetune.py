@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, Output, command_line, working
+from asr_adapt.cli.common import EXIT_CODES, Output, check_there, command_line, working
 from asr_adapt.cli.curves import parse_minutes, show_curve
 from asr_adapt.cli.options import (
     PATH,
-    data_argument,
     machine_options,
     model_option,
     normaliser_option,
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog=EXIT_CODES)
-@data_argument
+@click.argument("data", type=PATH)
 @model_option
 @click.option("--out", type=PATH, required=True, help="Folder for the adapter.")
 @click.option(
@@ -140,6 +139,7 @@ def finetune(
     asr-adapt finetune train.csv --model whisper-tiny.en --curve 5,10,20,40 --out curves/calls
     """
     minutes = parse_minutes(curve)
+    check_there(data)
     with working(output) as (stop, display):
         from asr_adapt import api
         from asr_adapt.base_weights.weights import resolve_weights

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asr_adapt.cli.common import Output
-from asr_adapt.errors import ManifestError, UsageError
+from asr_adapt.errors import UsageError
 from asr_adapt.settings import MAX_SEED
 
 if TYPE_CHECKING:
@@ -20,20 +20,6 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 PATH = click.Path(path_type=Path)
 SEED = click.IntRange(0, MAX_SEED)
-
-
-def existing(_: click.Context, __: click.Parameter, path: Path) -> Path:
-    """Refuse a path that is not there before anything heavy is loaded to read it.
-
-    Raises:
-        ManifestError: there is no such file or folder.
-    """
-    if not path.exists():
-        raise ManifestError(path, "no such file or folder")
-    return path
-
-
-data_argument = click.argument("data", type=PATH, callback=existing)
 
 
 def options(*decorators: Decorator) -> Decorator:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, Output, command_line, working
+from asr_adapt.cli.common import EXIT_CODES, Output, check_there, command_line, working
 from asr_adapt.cli.options import (
     PATH,
     adapter_option,
     batch_option,
     bias_option,
-    data_argument,
     device_option,
     model_option,
     normaliser_option,
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command("pseudo", epilog=EXIT_CODES)
-@data_argument
+@click.argument("data", type=PATH)
 @model_option
 @adapter_option
 @bias_option
@@ -79,6 +78,7 @@ def pseudo(
     \b
     asr-adapt pseudo recordings --model whisper-tiny.en --bias ships.txt --out labels/ships
     """
+    check_there(data)
     with working(output) as (stop, display):
         from asr_adapt.audio import apply_long_policy
         from asr_adapt.base_weights.weights import resolve_weights

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, Output, command_line, working
+from asr_adapt.cli.common import EXIT_CODES, Output, check_there, command_line, working
 from asr_adapt.cli.options import (
     PATH,
     adapter_option,
     batch_option,
     bias_option,
-    data_argument,
     machine_options,
     model_option,
     normaliser_option,
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command("tune-bias", epilog=EXIT_CODES)
-@data_argument
+@click.argument("data", type=PATH)
 @model_option
 @adapter_option
 @strength_option
@@ -111,6 +110,7 @@ def tune_bias_command(
     """
     space_beams = parse_beams(beams)
     space_modes = parse_modes(modes)
+    check_there(data)
     with working(output) as (stop, display):
         from asr_adapt.base_weights.weights import resolve_weights
         from asr_adapt.context.bias import read_bias_list
