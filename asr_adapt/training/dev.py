@@ -18,7 +18,7 @@ from asr_adapt.training.received import as_received
 from asr_adapt.training.train_job import TrainJob
 
 MADE_CLIPS = 40
-"""Without speech: five minutes, of which words in one clip are no chance any more."""
+"""Without speech, 1 to 10 s each: enough that one clip with a few words does not decide."""
 
 
 @dataclass(frozen=True, slots=True)
