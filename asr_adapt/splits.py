@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from asr_adapt.errors import DataError, LeakError
 from asr_adapt.files import file_sha256
 from asr_adapt.records import Utterance
@@ -309,3 +311,11 @@ def _runs(words: tuple[str, ...], longest: int) -> Iterable[tuple[str, ...]]:
     for start in range(len(words)):
         for end in range(start + 1, min(start + longest, len(words)) + 1):
             yield words[start:end]
+
+
+def limited(utterances: Sequence[Utterance], limit: int, seed: int) -> list[Utterance]:
+    """Return at most ``limit`` utterances, drawn by seed, in their order."""
+    if len(utterances) <= limit:
+        return list(utterances)
+    chosen = np.random.default_rng([seed, 3]).choice(len(utterances), limit, replace=False)
+    return [utterances[i] for i in sorted(chosen)]

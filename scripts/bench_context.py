@@ -34,8 +34,8 @@ from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import Utterance
 from asr_adapt.settings import BIAS_MODES, BiasSettings, PromptSettings
+from asr_adapt.splits import limited
 from asr_adapt.stopping import StopRequest
-from asr_adapt.training.dev import limited
 from asr_adapt.words.text import get_normaliser
 
 OWN_SIZES, SHARED_SIZES, WRONG = (10, 100), (1_000, 10_000), 100

@@ -10,9 +10,8 @@ import pytest
 from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.settings import Augmentation
 from asr_adapt.training import dev, selection
-from asr_adapt.training.dev import dev_sets
+from asr_adapt.training.dev import dev_sets, words_per_second
 from asr_adapt.training.quiet import quiet_clips
-from asr_adapt.training.selection import words_per_second
 from asr_adapt.training.train_job import TrainJob
 from tests.toys import toy_job, toy_rows, train_toy, with_settings
 

@@ -39,6 +39,7 @@ def test_shares_are_parts_of_the_labelled_gain(script: dict[str, Any]) -> None:
     shares = found["share_of_gain"]
     assert shares["labelled"] == {"lora": 1.0, "lora+bias": 1.0}
     assert shares["pseudo"]["lora"] == pytest.approx(0.5)
+    assert shares["pseudo"]["lora+bias"] == pytest.approx(-2 / 3)
     # Told the context, the gain is what the adapter adds to being told: 0.4 to 0.1.
     told = script["summary"]({"labelled": report(0.2, 0.1), "pseudo": report(0.4, 0.3)})
     assert told["share_of_gain"]["pseudo"]["lora+bias"] == pytest.approx(1 / 3)

@@ -130,7 +130,7 @@ def test_each_run_has_its_own_curve(tmp_path: Path) -> None:
 
 
 def test_strengths_are_listed_strongest_first_with_a_cell_for_each_heading() -> None:
-    points = tuple(StrengthPoint(s, 0.5, None, None, 0.0, 0.0) for s in (1.0, 0.5))
+    points = tuple(StrengthPoint(s, 0.5, {}, 0.0, 0.0) for s in (1.0, 0.5))
     curve = StrengthCurve("", points, None)
     assert [len(row) for row in cells(curve)] == [len(columns(curve))] * 2
     assert [row[0] for row in cells(curve)] == ["1", "0.5 (recommended)"]

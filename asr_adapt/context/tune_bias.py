@@ -31,8 +31,8 @@ from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import BiasList, Utterance
 from asr_adapt.settings import PromptSettings
+from asr_adapt.splits import limited
 from asr_adapt.stopping import StopRequest
-from asr_adapt.training.dev import limited
 from asr_adapt.words.text import get_normaliser
 
 

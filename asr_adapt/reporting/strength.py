@@ -6,7 +6,7 @@ the one-standard-error rule lack the standard errors; theirs was the least sum.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,33 +17,71 @@ from asr_adapt.training.strength import best_strength
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What is measured at each strength beside the domain's dev speech, and how it is shown.
+
+    Attributes:
+        key: of its error rate in a row of training's.
+        heading: of its column.
+        arm: whose colour its line has.
+        label: of its line.
+        note: what an error is there.
+    """
+
+    key: str
+    heading: str
+    arm: str
+    label: str
+    note: str
+
+
+FURTHER = (
+    Part(
+        "general_wer",
+        "general",
+        "base",
+        "general speech",
+        "In general speech, what differs from the untouched model's text is an error.",
+    ),
+    Part(
+        "received_wer",
+        "received",
+        "base+bias",
+        "general, received",
+        "Received is general speech over the channel of training.",
+    ),
+    Part(
+        "silence_wer",
+        "silence",
+        "lora+bias",
+        "silence, made up",
+        "Silence: words made up where nobody speaks, of those that speech of that length has.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class StrengthPoint:
     """What dev says of one strength: error rates as fractions, and how far above the least it is.
 
     Attributes:
         strength: factor on what was learned.
         wer: on the domain's dev speech.
-        general_wer: differences from the untouched model's text of general speech; None without.
-        received_wer: the same of general speech over training's channel; None without.
+        further: on each further part that was measured, by key.
         behind: the sum of all above the least one; None in older runs.
         behind_se: its standard error; None in older runs.
-        silence_wer: words made up where nobody speaks, for each that speech of that length has;
-            None where it was not measured.
     """
 
     strength: float
     wer: float
-    general_wer: float | None
-    received_wer: float | None
+    further: Mapping[str, float]
     behind: float | None
     behind_se: float | None
-    silence_wer: float | None = None
 
     @property
     def total_wer(self) -> float:
         """All error rates added."""
-        further = (self.general_wer, self.received_wer, self.silence_wer)
-        return self.wer + sum(rate or 0.0 for rate in further)
+        return self.wer + sum(self.further.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +99,9 @@ class StrengthCurve:
     used: float | None
 
     @property
-    def general(self) -> bool:
-        """Whether general speech was measured."""
-        return all(point.general_wer is not None for point in self.points)
-
-    @property
-    def received(self) -> bool:
-        """Whether general speech was measured over training's channel too."""
-        return all(point.received_wer is not None for point in self.points)
-
-    @property
-    def silence(self) -> bool:
-        """Whether it was measured what is made up where nobody speaks."""
-        return all(point.silence_wer is not None for point in self.points)
+    def parts(self) -> tuple[Part, ...]:
+        """The further parts that were measured at every strength."""
+        return tuple(p for p in FURTHER if all(p.key in point.further for point in self.points))
 
     @property
     def tested(self) -> bool:
@@ -116,8 +144,9 @@ def _point(row: Any) -> StrengthPoint | None:
     strength, wer = number(row, "strength"), number(row, "wer")
     if strength is None or wer is None:
         return None
-    further = ("general_wer", "received_wer", "behind", "behind_se", "silence_wer")
-    return StrengthPoint(strength, wer, *(number(row, key) for key in further))
+    rates = {part.key: number(row, part.key) for part in FURTHER}
+    further = {key: rate for key, rate in rates.items() if rate is not None}
+    return StrengthPoint(strength, wer, further, number(row, "behind"), number(row, "behind_se"))
 
 
 def sentences(curve: StrengthCurve) -> list[str]:
@@ -132,8 +161,7 @@ def sentences(curve: StrengthCurve) -> list[str]:
 
 
 def _rule(curve: StrengthCurve) -> str:
-    several = curve.general or curve.silence
-    least = "the sum of the error rates" if several else "the error rate"
+    least = "the sum of the error rates" if curve.parts else "the error rate"
     if not curve.tested:
         return f"the strength at which {least} is least"
     return f"the weakest strength at which {least} is at most one standard error above the least"
@@ -142,14 +170,7 @@ def _rule(curve: StrengthCurve) -> str:
 def notes(curve: StrengthCurve) -> str:
     """Say what was measured, and on what."""
     said = ["Word error rates on dev speech, measured in training; no test speech chose anything."]
-    if curve.general:
-        said.append("In general speech, what differs from the untouched model's text is an error.")
-    if curve.received:
-        said.append("Received is general speech over the channel of training.")
-    if curve.silence:
-        said.append(
-            "Silence: words made up where nobody speaks, of those that speech of that length has."
-        )
+    said += [part.note for part in curve.parts]
     if curve.tested:
         said.append("Above the least: points, ± one standard error of the paired difference.")
     return " ".join(said)
@@ -157,9 +178,7 @@ def notes(curve: StrengthCurve) -> str:
 
 def columns(curve: StrengthCurve) -> list[str]:
     """Return the headings of `cells`."""
-    heads = ["strength", "domain", *(["general"] if curve.general else [])]
-    heads += ["received"] if curve.received else []
-    heads += ["silence"] if curve.silence else []
+    heads = ["strength", "domain", *(part.heading for part in curve.parts)]
     return [*heads, *(["above the least"] if curve.tested else [])]
 
 
@@ -172,12 +191,7 @@ def _cells(curve: StrengthCurve, point: StrengthPoint) -> list[str]:
     marks = (("recommended", curve.recommended), ("applied", curve.used))
     said = ", ".join(word for word, strength in marks if strength == point.strength)
     row = [f"{point.strength:g}" + (f" ({said})" if said else ""), percent(point.wer)]
-    if curve.general:
-        row.append(percent(point.general_wer))
-    if curve.received:
-        row.append(percent(point.received_wer))
-    if curve.silence:
-        row.append(percent(point.silence_wer))
+    row += [percent(point.further[part.key]) for part in curve.parts]
     if curve.tested:
         row.append(_behind(point))
     return row
@@ -191,11 +205,9 @@ def _behind(point: StrengthPoint) -> str:
 
 def lines(curve: StrengthCurve) -> Sequence[tuple[str, str, tuple[tuple[float, float], ...]]]:
     """Return what is drawn over strength: name, label and points (strength, rate)."""
-    domain = tuple((p.strength, p.wer) for p in curve.points)
-    general = tuple((p.strength, p.general_wer or 0.0) for p in curve.points)
-    received = tuple((p.strength, p.received_wer or 0.0) for p in curve.points)
-    drawn = [("lora", "domain speech", domain)]
-    drawn += [("base", "general speech", general)] if curve.general else []
-    drawn += [("base+bias", "general, received", received)] if curve.received else []
-    silence = tuple((p.strength, p.silence_wer or 0.0) for p in curve.points)
-    return [*drawn, ("lora+bias", "silence, made up", silence)] if curve.silence else drawn
+    domain = tuple((point.strength, point.wer) for point in curve.points)
+    further = [
+        (part.arm, part.label, tuple((p.strength, p.further[part.key]) for p in curve.points))
+        for part in curve.parts
+    ]
+    return [("lora", "domain speech", domain), *further]

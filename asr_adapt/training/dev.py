@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from asr_adapt.records import Utterance
+from asr_adapt.splits import limited
 from asr_adapt.training.quiet import quiet_clips
 from asr_adapt.training.received import as_received
 from asr_adapt.training.train_job import TrainJob
+from asr_adapt.words.text import get_normaliser
 
 MADE_CLIPS = 40
 """Without speech, 1 to 10 s each: enough that one clip with a few words does not decide."""
@@ -65,9 +65,12 @@ def _made_silence(job: TrainJob, work: Path) -> list[Utterance]:
     return as_received(clips, job.settings.augment, folder, job.seed) or clips
 
 
-def limited(utterances: Sequence[Utterance], limit: int, seed: int) -> list[Utterance]:
-    """Return at most ``limit`` utterances, drawn by seed, in their order."""
-    if len(utterances) <= limit:
-        return list(utterances)
-    chosen = np.random.default_rng([seed, 3]).choice(len(utterances), limit, replace=False)
-    return [utterances[i] for i in sorted(chosen)]
+def count_words(spoken: Sequence[Utterance], normaliser: str) -> int:
+    """Return how many words the references have."""
+    normalise = get_normaliser(normaliser).function
+    return sum(len(normalise(clip.reference or "").split()) for clip in spoken)
+
+
+def words_per_second(spoken: Sequence[Utterance], normaliser: str) -> float:
+    """Return the pace of labelled speech: reference words for each second."""
+    return count_words(spoken, normaliser) / sum(clip.duration_s for clip in spoken)

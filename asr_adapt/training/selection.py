@@ -27,7 +27,7 @@ from asr_adapt.scoring.alignment import score_words
 from asr_adapt.settings import DecodeSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.averaging import average_weights
-from asr_adapt.training.dev import DevSets
+from asr_adapt.training.dev import DevSets, words_per_second
 from asr_adapt.training.strength import (
     MeasuredStrength,
     WordErrors,
@@ -253,13 +253,6 @@ def decode_dev(
         decode_arms(model, utterances, arms, DecodeSettings(), HypothesisLog(log_path), stop)
     finally:
         model.network.train(training)
-
-
-def words_per_second(spoken: Sequence[Utterance], normaliser: str) -> float:
-    """Return the pace of labelled speech: reference words for each second."""
-    normalise = get_normaliser(normaliser).function
-    words = sum(len(normalise(clip.reference or "").split()) for clip in spoken)
-    return words / sum(clip.duration_s for clip in spoken)
 
 
 def logged_errors(utterances: Sequence[Utterance], log_path: Path, normaliser: str) -> WordErrors:

@@ -60,15 +60,20 @@ class MeasuredStrength:
     silence: WordErrors | None = None
 
     @property
-    def parts(self) -> tuple[WordErrors, ...]:
-        """What adds up to the error that is weighed: a point of each is worth the same."""
-        parts = (self.domain, self.general, self.received, self.silence)
-        return tuple(part for part in parts if part)
+    def parts(self) -> dict[str, WordErrors]:
+        """What adds up to the error that is weighed, by key of its rate: points are alike."""
+        every = {
+            "wer": self.domain,
+            "general_wer": self.general,
+            "received_wer": self.received,
+            "silence_wer": self.silence,
+        }
+        return {key: part for key, part in every.items() if part}
 
     @property
     def total_wer(self) -> float:
         """The word error rates of all parts added."""
-        return sum(part.wer for part in self.parts)
+        return sum(part.wer for part in self.parts.values())
 
 
 def within_chance(
@@ -110,10 +115,7 @@ def strength_rows(
     return [
         {
             "strength": each.strength,
-            "wer": each.domain.wer,
-            **({"general_wer": each.general.wer} if each.general else {}),
-            **({"received_wer": each.received.wer} if each.received else {}),
-            **({"silence_wer": each.silence.wer} if each.silence else {}),
+            **{key: part.wer for key, part in each.parts.items()},
             "behind": round(each.total_wer - best.total_wer, DIGITS),
             "behind_se": round(float(error), DIGITS),
         }
@@ -147,7 +149,7 @@ def _drawn_totals(
 
     Each set is drawn independently of the others.
     """
-    columns = zip(*(each.parts for each in measured), strict=True)
+    columns = zip(*(each.parts.values() for each in measured), strict=True)
     seeds = np.random.SeedSequence(seed).generate_state(len(sets))
     drawn = [
         _drawn_rates(part, rows, int(own))

@@ -46,13 +46,12 @@ from asr_adapt.training.dataset import (
     phrases_said,
     plan_batches,
 )
-from asr_adapt.training.dev import dev_sets
+from asr_adapt.training.dev import count_words, dev_sets
 from asr_adapt.training.quiet import quiet_clips, quiet_count
 from asr_adapt.training.selection import Candidate, DevSelection
 from asr_adapt.training.strength import best_strength
 from asr_adapt.training.teacher import teach
 from asr_adapt.training.train_job import TrainJob
-from asr_adapt.words.text import get_normaliser
 
 LOG_EVERY_STEPS = 5
 
@@ -163,8 +162,7 @@ def check_dev_words(job: TrainJob) -> None:
     Raises:
         DataError: there is no word to be wrong about.
     """
-    normalise = get_normaliser(job.normaliser).function
-    if not any(normalise(u.reference or "") for u in job.dev):
+    if not count_words(job.dev, job.normaliser):
         raise DataError("dev references hold no word: the best step cannot be chosen with them")
 
 
