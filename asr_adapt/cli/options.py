@@ -11,7 +11,7 @@ import click
 
 from asr_adapt.cli.common import Output
 from asr_adapt.errors import UsageError
-from asr_adapt.settings import MAX_SEED
+from asr_adapt.settings import DECODED_TOGETHER, MAX_SEED
 
 if TYPE_CHECKING:
     from asr_adapt.audio import LongPolicy
@@ -178,9 +178,9 @@ beam_option = click.option("--beam-size", default=1, show_default=True, help="Be
 batch_option = click.option(
     "--batch-size",
     type=click.IntRange(min=1),
-    default=8,
+    default=DECODED_TOGETHER,
     show_default=True,
-    help="Utterances decoded together.",
+    help="Utterances decoded together; fewer take less memory.",
 )
 
 seed_option = click.option(

@@ -17,6 +17,7 @@ from asr_adapt.cli.options import (
     output_options,
     prompt_options,
 )
+from asr_adapt.settings import DECODED_TOGETHER
 
 
 @click.command("transcribe", epilog=EXIT_CODES)
@@ -50,9 +51,9 @@ from asr_adapt.cli.options import (
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
-    default=8,
+    default=DECODED_TOGETHER,
     show_default=True,
-    help="Stretches decoded together.",
+    help="Stretches decoded together; fewer take less memory.",
 )
 @prompt_options
 @device_option

@@ -32,7 +32,7 @@ from asr_adapt.scoring.terms import (
     normalise_phrases,
     split_by_context,
 )
-from asr_adapt.settings import DecodeSettings, PromptSettings
+from asr_adapt.settings import DECODED_TOGETHER, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.dataset import bucketed
 
@@ -57,7 +57,7 @@ class DevSpeech:
     transcripts: Sequence[str]
     prompts: PromptSettings
     normalise: Callable[[str], str]
-    batch_size: int = 8
+    batch_size: int = DECODED_TOGETHER
 
 
 @dataclass(frozen=True, slots=True)

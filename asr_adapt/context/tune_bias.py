@@ -30,7 +30,7 @@ from asr_adapt.evaluation import list_record
 from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import BiasList, Utterance
-from asr_adapt.settings import PromptSettings
+from asr_adapt.settings import DECODED_TOGETHER, PromptSettings
 from asr_adapt.splits import limited
 from asr_adapt.stopping import StopRequest
 from asr_adapt.words.text import get_normaliser
@@ -72,7 +72,7 @@ class TuningJob:
     examples: BiasList | None = None
     limit: int = 60
     bound: float = BOUND
-    batch_size: int = 8
+    batch_size: int = DECODED_TOGETHER
     space: Space = field(default_factory=Space)
     command: tuple[str, ...] = ()
 

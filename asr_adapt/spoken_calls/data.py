@@ -46,14 +46,14 @@ VOICES: Mapping[str, Mapping[str, int]] = {
         "kokoro-gongitsune": 1,
         "kokoro-alpha-gongitsune": 1,
     },
-    "dev": {"flite-kal16": 30, "kokoro-tebukuro": 10},
+    "dev": {"flite-kal16": 30, "kokoro-tebukuro": 5},
     "test": {
         "hibari-heart": 10,
         "hibari-alto": 10,
         "hibari-tenor": 10,
-        "kokoro-kumo": 4,
-        "kokoro-nezumi": 4,
-        "kokoro-kumo-nezumi": 4,
+        "kokoro-kumo": 2,
+        "kokoro-nezumi": 2,
+        "kokoro-kumo-nezumi": 2,
     },
 }
 """Voices of each split, with weights; no voice is in two of them. The test set has those that a
@@ -78,8 +78,9 @@ KEYING_S = (0.05, 0.4)
 class Size:
     """How many utterances of each kind, and by how much more often Kokoro speaks.
 
-    Its speech is the most natural and the slowest to make, so a demo has little of it; at full size
-    it speaks a third of the training calls.
+    Its speech is the most natural and the slowest to make, 5 s a call where others take half of
+    one. So it speaks a third of the training calls at full size, none of the demo's, and few of
+    what a demo is measured on.
     """
 
     train: int
@@ -98,9 +99,9 @@ class Size:
 
 
 SIZES = {
-    "demo": Size(540, 40, 100, 1000, 20, 200, 200, 80, 80, 60, 20, kokoro_train=1, kokoro_scored=1),
+    "demo": Size(540, 40, 100, 1000, 20, 200, 200, 80, 80, 60, 20, kokoro_train=0, kokoro_scored=1),
     "full": Size(
-        2400, 60, 200, 1400, 30, 300, 1240, 200, 200, 60, 40, kokoro_train=18, kokoro_scored=2
+        2400, 60, 200, 1400, 30, 300, 1240, 200, 200, 60, 40, kokoro_train=18, kokoro_scored=4
     ),
 }
 
@@ -194,6 +195,7 @@ def _settings(domain: Domain, size: str, seed: int) -> dict[str, Any]:
         "seed": seed,
         "tables": tables,
         "counts": asdict(domain.sizes[size]),
+        "voices": domain.voices,
     }
 
 
@@ -230,11 +232,8 @@ def make_sets(
         spliced = domain.grammar.spliced_share if split == "train" else 0.0
         made = make_calls(lexicons[split], domain.grammar, counts[split], seed, spliced)
         plans[split] = plan_calls(domain, split, made, size, seed)
-    calls = speak(plans, cache_dir, out_dir, display)
-    progress = display.start("speaking everyday sentences")
-    spoken = everyday_requests(out_dir / "clean", size.everyday)
-    durations = say_files(spoken, cache_dir, PROCESSES, progress)
-    everyday = [everyday_row(*heard) for heard in zip(spoken, durations, strict=True)]
+    everyday_plans = everyday_requests(out_dir / "clean", size.everyday)
+    calls, everyday = speak(plans, everyday_plans, cache_dir, out_dir, display)
     scored = {
         "dev.jsonl": ([*calls["dev"], *lines["real_dev"]], domain.radio),
         "test.jsonl": (calls["test"], domain.radio),
@@ -293,20 +292,31 @@ def plan_calls(
 
 
 def speak(
-    plans: Mapping[str, Sequence[Plan]], cache_dir: Path, out_dir: Path, display: ProgressDisplay
-) -> dict[str, list[Utterance]]:
-    """Have the calls of all splits spoken into ``out_dir/clean``; return their rows by split."""
+    plans: Mapping[str, Sequence[Plan]],
+    everyday: Sequence[SpeechRequest],
+    cache_dir: Path,
+    out_dir: Path,
+    display: ProgressDisplay,
+) -> tuple[dict[str, list[Utterance]], list[Utterance]]:
+    """Have everything spoken into ``out_dir/clean``.
+
+    Returns:
+        The rows of the calls by split, and those of the everyday sentences.
+    """
     voices = {plan.request.voice for split in plans.values() for plan in split}
     for terms in sorted({f"{voice.source}: {voice.licence}" for voice in voices}):
         display.say(terms)
     order = [plan for split in plans.values() for plan in split]
     requests = [replace(p.request, path=out_dir / "clean" / p.request.path) for p in order]
-    durations = say_files(requests, cache_dir, PROCESSES, display.start("speaking calls"))
+    progress = display.start("speaking calls and everyday sentences")
+    durations = say_files([*requests, *everyday], cache_dir, PROCESSES, progress)
     spoken = {
         plan.utterance_id: _call_row(plan, request.path, duration_s)
-        for plan, request, duration_s in zip(order, requests, durations, strict=True)
+        for plan, request, duration_s in zip(order, requests, durations[: len(order)], strict=True)
     }
-    return {split: [spoken[p.utterance_id] for p in rows] for split, rows in plans.items()}
+    calls = {split: [spoken[p.utterance_id] for p in rows] for split, rows in plans.items()}
+    heard = zip(everyday, durations[len(order) :], strict=True)
+    return calls, [everyday_row(request, duration_s) for request, duration_s in heard]
 
 
 def _call_row(plan: Plan, path: Path, duration_s: float) -> Utterance:

@@ -64,11 +64,13 @@ def lessons(
         Stopped: a signal came; finished batches are in the cache.
     """
     named = {key: replace(clip, utterance_id=key) for key, clip in keyed(clips)}
-    name = hashlib.sha256("\n".join([base.sha256, *sorted(named)]).encode()).hexdigest()[:24]
+    batch_size = DecodeSettings().batch_size
+    parts = [base.sha256, str(batch_size), *sorted(named)]
+    name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
     folder = cache_root() / "teacher" / name
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, Lesson] = {}
-    batches = bucketed([named[key] for key in sorted(named)], DecodeSettings().batch_size)
+    batches = bucketed([named[key] for key in sorted(named)], batch_size)
     for number, batch in enumerate(batches):
         stop.check()
         path = folder / f"{number}.safetensors"

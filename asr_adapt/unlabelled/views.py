@@ -37,7 +37,7 @@ from asr_adapt.files import write_whole
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.model import SpeechModel, load_base, pick_device, prompted_start, with_adapter
 from asr_adapt.records import BiasList, Utterance
-from asr_adapt.settings import DecodeSettings, PromptSettings
+from asr_adapt.settings import DECODED_TOGETHER, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.dataset import bucketed
 from asr_adapt.unlabelled.agreement import Vote, vote
@@ -126,7 +126,7 @@ class ViewJob:
     prompts: PromptSettings = PromptSettings()  # noqa: RUF009 - frozen
     normaliser: str = "spoken-en"
     device: str = "auto"
-    batch_size: int = 8
+    batch_size: int = DECODED_TOGETHER
     command: Sequence[str] = ()
 
     @property
