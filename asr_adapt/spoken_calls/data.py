@@ -28,8 +28,8 @@ from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import Utterance
 from asr_adapt.sources.fotaq import CREDIT, PACKAGE
 from asr_adapt.sources.prepared import is_prepared, note_prepared
+from asr_adapt.spoken_calls import everyday
 from asr_adapt.spoken_calls.calls import SPLITS, Call, Grammar, Lexicon, make_calls
-from asr_adapt.spoken_calls.everyday import everyday_requests, everyday_row
 from asr_adapt.spoken_calls.real_lines import read_real_lines
 from asr_adapt.voices import SpeechRequest, find_voice, say_files
 
@@ -46,14 +46,14 @@ VOICES: Mapping[str, Mapping[str, int]] = {
         "kokoro-gongitsune": 1,
         "kokoro-alpha-gongitsune": 1,
     },
-    "dev": {"flite-kal16": 30, "kokoro-tebukuro": 5},
+    "dev": {"flite-kal16": 60, "kokoro-tebukuro": 5},
     "test": {
         "hibari-heart": 10,
         "hibari-alto": 10,
         "hibari-tenor": 10,
-        "kokoro-kumo": 2,
-        "kokoro-nezumi": 2,
-        "kokoro-kumo-nezumi": 2,
+        "kokoro-kumo": 1,
+        "kokoro-nezumi": 1,
+        "kokoro-kumo-nezumi": 1,
     },
 }
 """Voices of each split, with weights; no voice is in two of them. The test set has those that a
@@ -99,9 +99,9 @@ class Size:
 
 
 SIZES = {
-    "demo": Size(540, 40, 100, 1000, 20, 200, 200, 80, 80, 60, 20, kokoro_train=0, kokoro_scored=1),
+    "demo": Size(480, 40, 100, 1000, 20, 200, 200, 80, 80, 60, 20, kokoro_train=0, kokoro_scored=1),
     "full": Size(
-        2400, 60, 200, 1400, 30, 300, 1240, 200, 200, 60, 40, kokoro_train=18, kokoro_scored=4
+        2400, 60, 200, 1400, 30, 300, 1240, 200, 200, 60, 40, kokoro_train=18, kokoro_scored=8
     ),
 }
 
@@ -125,7 +125,7 @@ class Domain:
 
     Attributes:
         name: of the recipe.
-        version: raised when the same size and seed give other data than before.
+        version: raised when the same counts, voices and seed give other data than before.
         folder: where its tables lie.
         grammar: how the trade speaks.
         read_lexicons: reads the tables of the folder, to frames and names by split.
@@ -232,8 +232,9 @@ def make_sets(
         spliced = domain.grammar.spliced_share if split == "train" else 0.0
         made = make_calls(lexicons[split], domain.grammar, counts[split], seed, spliced)
         plans[split] = plan_calls(domain, split, made, size, seed)
-    everyday_plans = everyday_requests(out_dir / "clean", size.everyday)
-    calls, everyday = speak(plans, everyday_plans, cache_dir, out_dir, display)
+    speakers = everyday.VOICES if size.kokoro_train else everyday.QUICK_VOICES
+    sentences = everyday.requests(out_dir / "clean", size.everyday, speakers)
+    calls, clear = speak(plans, sentences, cache_dir, out_dir, display)
     scored = {
         "dev.jsonl": ([*calls["dev"], *lines["real_dev"]], domain.radio),
         "test.jsonl": (calls["test"], domain.radio),
@@ -246,7 +247,7 @@ def make_sets(
     sets = {
         "calls.jsonl": synthetic,
         "train.jsonl": [*synthetic, *(_keep(r, out_dir, "clean") for r in lines["real_train"])],
-        "general.jsonl": [_keep(row, out_dir, "none") for row in [*lines["general"], *everyday]],
+        "general.jsonl": [_keep(row, out_dir, "none") for row in [*lines["general"], *clear]],
     }
     source = (seed, domain.version)
     for name, (rows, radio) in scored.items():
@@ -293,7 +294,7 @@ def plan_calls(
 
 def speak(
     plans: Mapping[str, Sequence[Plan]],
-    everyday: Sequence[SpeechRequest],
+    sentences: Sequence[SpeechRequest],
     cache_dir: Path,
     out_dir: Path,
     display: ProgressDisplay,
@@ -309,14 +310,14 @@ def speak(
     order = [plan for split in plans.values() for plan in split]
     requests = [replace(p.request, path=out_dir / "clean" / p.request.path) for p in order]
     progress = display.start("speaking calls and everyday sentences")
-    durations = say_files([*requests, *everyday], cache_dir, PROCESSES, progress)
+    durations = say_files([*requests, *sentences], cache_dir, PROCESSES, progress)
     spoken = {
         plan.utterance_id: _call_row(plan, request.path, duration_s)
         for plan, request, duration_s in zip(order, requests, durations[: len(order)], strict=True)
     }
     calls = {split: [spoken[p.utterance_id] for p in rows] for split, rows in plans.items()}
-    heard = zip(everyday, durations[len(order) :], strict=True)
-    return calls, [everyday_row(request, duration_s) for request, duration_s in heard]
+    heard = zip(sentences, durations[len(order) :], strict=True)
+    return calls, [everyday.row(request, duration_s) for request, duration_s in heard]
 
 
 def _call_row(plan: Plan, path: Path, duration_s: float) -> Utterance:

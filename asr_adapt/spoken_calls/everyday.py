@@ -7,6 +7,7 @@ from what the untouched model writes of them, keep its own way. None is from a t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from asr_adapt.records import Utterance
@@ -22,17 +23,19 @@ VOICES = (
     "kokoro-alpha-gongitsune",
 )
 """In turn; the clearest that the training calls have, half of them by the quicker engine."""
+QUICK_VOICES = ("piper-joe",)
+"""Those alone that a small size has time for."""
 PITCHES_SEMITONES = (0, -1, 1, 0)
 SPEED = 1.05
 
 
-def everyday_requests(folder: Path, count: int) -> list[SpeechRequest]:
+def requests(folder: Path, count: int, voices: Sequence[str]) -> list[SpeechRequest]:
     """Return how the first ``count`` sentences are to be spoken, each into a file of ``folder``."""
     sentences = SENTENCES.read_text(encoding="utf-8").splitlines()[:count]
     return [
         SpeechRequest(
             path=folder / f"everyday-{number:03d}.flac",
-            voice=find_voice(VOICES[number % len(VOICES)]),
+            voice=find_voice(voices[number % len(voices)]),
             text=sentence,
             speed=SPEED,
             pitch_semitones=PITCHES_SEMITONES[number % len(PITCHES_SEMITONES)],
@@ -42,7 +45,7 @@ def everyday_requests(folder: Path, count: int) -> list[SpeechRequest]:
     ]
 
 
-def everyday_row(request: SpeechRequest, duration_s: float) -> Utterance:
+def row(request: SpeechRequest, duration_s: float) -> Utterance:
     """Return the row of a spoken sentence."""
     return Utterance(
         utterance_id=request.path.stem,

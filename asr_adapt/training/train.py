@@ -353,7 +353,7 @@ def training_arguments(
         seed=job.seed,
         bf16=on_gpu,
         use_cpu=not on_gpu,
-        dataloader_num_workers=torch.get_num_threads() if on_gpu else one_core_beside(),
+        dataloader_num_workers=torch.get_num_threads() if on_gpu else 0,
         dataloader_pin_memory=on_gpu,
         remove_unused_columns=False,
         label_names=["labels"],
@@ -364,15 +364,6 @@ def training_arguments(
         report_to=[] if job.report_to == "none" else [job.report_to],
         run_name=work.parent.name,
     )
-
-
-def one_core_beside() -> int:
-    """Return how many processes make batches while a step is computed on the same cores.
-
-    Radio links are simulated on one core, for a quarter of the time of a step of whisper-tiny.en;
-    meanwhile the other cores would wait.
-    """
-    return 1 if torch.get_num_threads() > 1 else 0
 
 
 class StopAtStep(TrainerCallback):  # type: ignore[misc]
