@@ -105,7 +105,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedBatch:
-    """Utterances of one length bucket, heard once.
+    """Utterances of one window, heard once.
 
     Attributes:
         utterances: those whose sound could be used, in their order.
@@ -149,7 +149,7 @@ def decode_arms(
     """
     total = len(utterances) * len(arms)
     done = 0
-    for batch in bucketed(utterances, settings.batch_size):
+    for batch in bucketed(utterances, settings.batch_size, model.window.frames):
         stop.check()
         pending = [a for a in arms if any((u.utterance_id, a.name) not in log.done for u in batch)]
         if pending:
@@ -167,7 +167,7 @@ def decode_batch(
     settings: DecodeSettings,
     log: HypothesisLog,
 ) -> None:
-    """Decode one batch of utterances of one length bucket with each arm, into the log."""
+    """Decode one batch of utterances of one window with each arm, into the log."""
     started = time.perf_counter()
     encoded = encode_batch(model, batch)
     usable, hidden = encoded.utterances, encoded.hidden
@@ -216,7 +216,7 @@ def decode_pass(
     plan: ArmPlan,
     settings: DecodeSettings,
 ) -> DecodedPass:
-    """Decode the encoder outputs (B, F, width) of utterances of one length bucket.
+    """Decode the encoder outputs (B, F, width) of utterances of one window.
 
     A prompt can set off a loop that the sound does not. What loops is decoded again, told nothing,
     and that text is taken if it does not loop (Whisper's own long-form decoding drops the prompt
@@ -250,13 +250,13 @@ def search(
     plan: ArmPlan,
     settings: DecodeSettings,
 ) -> list[Decoded]:
-    """Return the texts that the decoder finds for utterances of one length bucket, as they are."""
+    """Return the texts that the decoder finds for utterances of one window, as they are."""
     ids = [u.utterance_id for u in utterances]
     return generate(
         model,
         hidden,
         [prompted_start(model, plan.prompt(uid).token_ids, utterances[0].language) for uid in ids],
-        token_cap(float(length_bucket(utterances[0].duration_s))),
+        [token_cap(u.duration_s) for u in utterances],
         settings.beam_size,
         plan.boost.rows(ids) if plan.boost else None,
     )
@@ -341,7 +341,7 @@ def load_sounds(
 
 
 def encode_batch(model: SpeechModel, batch: Sequence[Utterance]) -> EncodedBatch:
-    """Load and encode utterances of one length bucket, as far as their sounds can be used."""
+    """Load and encode utterances of one window, as far as their sounds can be used."""
     loaded, failed = load_sounds(batch)
     usable = [u for u in batch if u.utterance_id in loaded]
     frames = model.window.frames(float(length_bucket(batch[0].duration_s)))
@@ -365,7 +365,7 @@ def generate(
     model: SpeechModel,
     hidden: torch.Tensor,
     starts: Sequence[Sequence[int]],
-    max_new_tokens: int,
+    caps: Sequence[int],
     beam_size: int = 1,
     boost: BoostedRows | None = None,
 ) -> list[Decoded]:
@@ -378,13 +378,13 @@ def generate(
         model: the weights.
         hidden: encoder outputs (B, F, width).
         starts: first decoder tokens of each row, prompt included.
-        max_new_tokens: cap on what is decoded; lowered where a prompt leaves less room.
+        caps: most tokens of each row; lowered where a prompt leaves less room.
         beam_size: 1 for greedy search.
         boost: lists of phrases that are boosted, for each row. The log-probabilities returned are
             the model's own, without the bonus.
     """
     length = max(len(start) for start in starts)
-    room = min(max_new_tokens, MAX_DECODER_TOKENS - length)
+    rooms = [min(cap, MAX_DECODER_TOKENS - length) for cap in caps]
     pad = model.tokenizer.convert_tokens_to_ids("<|endoftext|>")
     ids = torch.full((len(starts), length), pad)
     mask = torch.zeros((len(starts), length), dtype=torch.long)
@@ -394,7 +394,7 @@ def generate(
     with autocast_steps(model.device):
         output: Any = GenerationMixin.generate(
             model.whisper,
-            generation_config=search_settings(model, length + room, beam_size, pad),
+            generation_config=search_settings(model, length + max(rooms), beam_size, pad),
             encoder_outputs=BaseModelOutput(last_hidden_state=hidden),
             attention_mask=torch.ones(hidden.shape[:2], dtype=torch.long, device=model.device),
             decoder_input_ids=ids.to(model.device),
@@ -403,12 +403,13 @@ def generate(
         )
     new_tokens = output.sequences[:, length:]
     if boost and beam_size > 1:
-        scores = forced_logprobs(model, hidden, output.sequences, mask.to(model.device), pad)
+        chosen = forced_logprobs(model, hidden, output.sequences, mask.to(model.device))
+        scores = means_to_the_end(chosen, new_tokens, pad, rooms)
     else:
-        scores = mean_logprobs(output, new_tokens, pad)
+        scores = mean_logprobs(output, new_tokens, pad, rooms)
     return [
         read_tokens(model, row.tolist(), score, pad, room)
-        for row, score in zip(new_tokens, scores, strict=True)
+        for row, score, room in zip(new_tokens, scores, rooms, strict=True)
     ]
 
 
@@ -446,7 +447,9 @@ def search_settings(
     )
 
 
-def mean_logprobs(output: Any, new_tokens: torch.Tensor, pad: int) -> list[float | None]:
+def mean_logprobs(
+    output: Any, new_tokens: torch.Tensor, pad: int, rooms: Sequence[int]
+) -> list[float | None]:
     """Return the mean log-probability of each row's tokens, its end included."""
     if getattr(output, "sequences_scores", None) is not None:
         return [float(s) for s in output.sequences_scores]  # length-normalised by beam search
@@ -454,14 +457,19 @@ def mean_logprobs(output: Any, new_tokens: torch.Tensor, pad: int) -> list[float
     at_tokens = logits.gather(-1, new_tokens.unsqueeze(-1)).squeeze(-1)
     # The tokens' alone: a whole log-softmax took 6 % of the time of decoding.
     chosen = at_tokens - logits.logsumexp(-1)
-    return means_to_the_end(chosen, new_tokens, pad)
+    return means_to_the_end(chosen, new_tokens, pad, rooms)
 
 
 def means_to_the_end(
-    chosen: torch.Tensor, new_tokens: torch.Tensor, pad: int
+    chosen: torch.Tensor, new_tokens: torch.Tensor, pad: int, rooms: Sequence[int]
 ) -> list[float | None]:
-    """Return the mean of each row of ``chosen`` (B, L) up to and including its first end token."""
-    counted = (new_tokens == pad).cumsum(-1) <= 1
+    """Return the mean of each row of ``chosen`` (B, L) up to and including its first end token.
+
+    What lies beyond a row's room does not count.
+    """
+    places = torch.arange(new_tokens.shape[1], device=new_tokens.device)
+    inside = places < torch.tensor(rooms, device=new_tokens.device)[:, None]
+    counted = ((new_tokens == pad).cumsum(-1) <= 1) & inside
     means = (chosen * counted).sum(-1) / counted.sum(-1).clamp(min=1)
     return [float(m) for m in means]
 
@@ -471,9 +479,8 @@ def forced_logprobs(
     hidden: torch.Tensor,
     sequences: torch.Tensor,
     first_mask: torch.Tensor,
-    pad: int,
-) -> list[float | None]:
-    """Return the mean log-probability of decoded tokens, read by the model all at once.
+) -> torch.Tensor:
+    """Return the log-probabilities of decoded tokens (B, L - S), read by the model all at once.
 
     Beam search scores with the bonus in it; this is what the model itself thinks of the result.
 
@@ -482,7 +489,6 @@ def forced_logprobs(
         hidden: encoder outputs (B, F, width).
         sequences: first and decoded tokens (B, L).
         first_mask: 1 where a row's first tokens are, 0 where they are padded on the left (B, S).
-        pad: the end token.
     """
     whisper, length = model.whisper, first_mask.shape[1]
     rest = first_mask.new_ones(sequences.shape[0], sequences.shape[1] - length)
@@ -496,18 +502,18 @@ def forced_logprobs(
         ).last_hidden_state[:, length - 1 :]
         # Row by row: all logits of a batch at once would take gigabytes.
         logits = (whisper.proj_out(row).float() for row in states)
-        chosen = torch.stack(
+        return torch.stack(
             [
                 row.log_softmax(-1).gather(-1, tokens[:, None]).squeeze(-1)
                 for row, tokens in zip(logits, sequences[:, length:], strict=True)
             ]
         )
-    return means_to_the_end(chosen, sequences[:, length:], pad)
 
 
 def read_tokens(
     model: SpeechModel, tokens: list[int], score: float | None, pad: int, room: int
 ) -> Decoded:
-    """Turn decoded tokens into text; the prompt is no part of them."""
+    """Turn decoded tokens, as many as a row has room for, into text."""
+    tokens = tokens[:room]
     text = model.tokenizer.decode(tokens, skip_special_tokens=True).strip()
     return Decoded(text, score, capped=len(tokens) >= room and pad not in tokens)

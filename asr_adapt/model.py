@@ -6,6 +6,7 @@ on with the untouched base model (https://github.com/huggingface/peft/issues/211
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -200,6 +201,18 @@ def _merged(whisper: WhisperForConditionalGeneration, folder: Path, strength: fl
     set_strength(network, strength)
     merged: nn.Module = network.merge_and_unload()
     return merged.eval().requires_grad_(False)
+
+
+def merged_copy(model: SpeechModel) -> SpeechModel:
+    """Return a model in training as it would be used: with its LoRA merged, nothing drawn.
+
+    Decoding costs what the base costs, a sixth less than with LoRA beside the weights. The model
+    itself is left as it is: merging and taking out again would change its last bits.
+    """
+    network = copy.deepcopy(model.network)
+    if isinstance(network, PeftModel):
+        network = network.merge_and_unload()
+    return replace(model, network=network.eval().requires_grad_(False))
 
 
 def load_lora(network: nn.Module, folder: Path) -> None:

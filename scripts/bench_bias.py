@@ -159,7 +159,7 @@ def measure_decoding(
         for name, boost in boosts.items():
             with counted_steps(model) as made:
                 started = clock()
-                generate(model, hidden, starts, MAX_NEW_TOKENS, 1, boost)
+                generate(model, hidden, starts, [MAX_NEW_TOKENS] * len(starts), 1, boost)
                 seconds = clock() - started
             if i:  # the first round warms up
                 steps[name].append(seconds / len(made))

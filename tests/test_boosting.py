@@ -262,7 +262,9 @@ def decode(
     ids = [str(i) for i in range(len(hidden))]
     boost = phrase_boost(model, shared, dict.fromkeys(ids, own), BoostSettings(bonus))
     starts = [prompted_start(model, (), "en")] * len(hidden)
-    return generate(model, hidden, starts, 40, beams, boost.rows(ids) if boost else None)
+    return generate(
+        model, hidden, starts, [40] * len(ids), beams, boost.rows(ids) if boost else None
+    )
 
 
 WAYS = pytest.mark.parametrize(
@@ -319,8 +321,8 @@ def test_an_empty_list_is_no_list(tiny: SpeechModel, heard: torch.Tensor) -> Non
     boost = phrase_boost(tiny, (), {"0": (), "1": NAMES}, BoostSettings())
     assert boost
     starts = [prompted_start(tiny, (), "en")] * 2
-    with_a_neighbour = generate(tiny, heard[:2], starts, 40, 1, boost.rows(["0", "1"]))
-    assert with_a_neighbour[0] == generate(tiny, heard[:2], starts, 40, 1)[0]
+    with_a_neighbour = generate(tiny, heard[:2], starts, [40] * 2, 1, boost.rows(["0", "1"]))
+    assert with_a_neighbour[0] == generate(tiny, heard[:2], starts, [40] * 2, 1)[0]
 
 
 @pytest.mark.weights

@@ -34,7 +34,7 @@ from asr_adapt.training.dataset import (
     text_tokens,
 )
 from asr_adapt.training.lessons import likeliest
-from asr_adapt.window import Window, length_bucket
+from asr_adapt.window import FULL_WINDOW, Window, length_bucket
 from tests.toys import toy_base, toy_rows
 
 END = 256  # of the toy's tokenizer, and its padding
@@ -267,21 +267,28 @@ def test_windows_vary_around_the_slack_and_hold_the_speech(toy: Path) -> None:
     assert len(widths) > 2
 
 
+@pytest.mark.parametrize("window", [FULL_WINDOW, Window(128, 400), Window(64)])
 @given(st.lists(st.floats(0.1, 30), min_size=1, max_size=40), st.integers(1, 8))
-def test_decoding_batches_hold_everything_once_and_share_a_bucket(
-    durations_s: list[float], batch_size: int
+def test_decoding_batches_hold_everything_once_and_share_a_window(
+    window: Window, durations_s: list[float], batch_size: int
 ) -> None:
     utterances = [
         Utterance(str(i), Path("a.wav"), 0, d, language="en" if i % 3 else "de")
         for i, d in enumerate(durations_s)
     ]
-    groups = bucketed(utterances, batch_size)
+    groups = bucketed(utterances, batch_size, window.frames)
     assert Counter(u.utterance_id for g in groups for u in g) == Counter(
         u.utterance_id for u in utterances
     )
     for group in groups:
         assert len(group) <= batch_size
-        assert len({(length_bucket(u.duration_s), u.language) for u in group}) == 1
+        assert len({u.language for u in group}) == 1
+        assert len({window.frames(length_bucket(u.duration_s)) for u in group}) == 1
+        lengths = [u.duration_s for u in group]
+        assert lengths == sorted(lengths, reverse=True)
+    if window == FULL_WINDOW:  # all share it: no batch but the last of a language is short
+        short = [group for group in groups if len(group) < batch_size]
+        assert len(short) == len({group[0].language for group in short})
 
 
 def test_a_missing_sound_names_the_utterance(toy: Path) -> None:

@@ -13,6 +13,7 @@ import soundfile
 import torch
 from transformers import WhisperForConditionalGeneration
 
+from asr_adapt.audio import load_utterance
 from asr_adapt.base_weights.weights import PACKAGES, package_files, resolve_weights
 from asr_adapt.context.bias import NO_PROMPT, Prompt, build_prompt
 from asr_adapt.decode import (
@@ -74,7 +75,7 @@ def decode_sounds(
 ) -> list[Decoded]:
     """Decode sounds in one batch in the full window, with 60 tokens at most."""
     starts = [prompted_start(model, p.token_ids, "en") for p in prompts]
-    return generate(model, encode_sounds(model, sounds, 1500), starts, 60, beams)
+    return generate(model, encode_sounds(model, sounds, 1500), starts, [60] * len(starts), beams)
 
 
 def told(model: SpeechModel, *phrases: str) -> Prompt:
@@ -193,10 +194,10 @@ def test_beam_search_runs_with_prompts(tiny: SpeechModel, speech: Sounds) -> Non
 def test_a_cap_is_kept_and_said(tiny: SpeechModel, speech: Sounds) -> None:
     start = prompted_start(tiny, (), "en")
     hidden = encode_sounds(tiny, speech[1:2], 1500)
-    capped = generate(tiny, hidden, [start], 5)[0]
+    capped = generate(tiny, hidden, [start], [5])[0]
     assert capped.capped
     assert len(tiny.tokenize(" " + capped.text)) <= 5
-    assert not generate(tiny, hidden, [start], 60)[0].capped
+    assert not generate(tiny, hidden, [start], [60])[0].capped
 
 
 def test_batches_of_any_size_write_the_same_text(
@@ -403,6 +404,22 @@ def test_a_sound_that_cannot_be_used_fails_alone(
     assert alone[utterances[0].utterance_id, "base"].error == failed.error
 
 
+def test_what_shares_its_batch_changes_no_row(toy: Path, trained: SpeechModel) -> None:
+    """Not even a cap: an untrained toy writes until each row's own stops it."""
+    for model in (trained, toy_base(toy)):
+        sounds = [load_utterance(u) for u in toy_rows(toy, "test")[:3]]
+        hidden = encode_sounds(model, sounds, 1500)
+        starts = [prompted_start(model, (), "en")] * 3
+        alone = [
+            generate(model, hidden[i : i + 1], starts[:1], [cap])[0]
+            for i, cap in enumerate((4, 9, 30))
+        ]
+        together = generate(model, hidden, starts, (4, 9, 30))
+        for one, other in zip(alone, together, strict=True):
+            assert (one.text, one.capped) == (other.text, other.capped)
+            assert one.avg_logprob == pytest.approx(other.avg_logprob, abs=1e-4)
+
+
 def test_a_loop_costs_tokens_by_its_length_and_is_flagged(toy: Path, tmp_path: Path) -> None:
     """An untrained toy writes until it is stopped."""
     model = toy_base(toy)
@@ -417,8 +434,6 @@ def test_a_loop_costs_tokens_by_its_length_and_is_flagged(toy: Path, tmp_path: P
 
 
 def test_avg_logprob_agrees_on_the_toy(toy: Path, trained: SpeechModel, tmp_path: Path) -> None:
-    from asr_adapt.audio import load_utterance
-
     utterances = toy_rows(toy, "test")[:3]
     sounds = [load_utterance(u) for u in utterances]
     for sound, decoded in zip(sounds, decode_sounds(trained, sounds, [NO_PROMPT] * 3), strict=True):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from asr_adapt.spoken_calls.data import VOICES as SPLIT_VOICES
-from asr_adapt.spoken_calls.everyday import SENTENCES, VOICES
+from asr_adapt.spoken_calls.everyday import QUICK_VOICES, SENTENCES, VOICES, requests
 
 LINES = SENTENCES.read_text(encoding="utf-8").splitlines()
 
@@ -23,3 +24,11 @@ def test_most_sentences_say_a_number_or_a_word_that_sounds_like_one() -> None:
 
 def test_voices_are_those_of_training() -> None:
     assert set(VOICES) <= set(SPLIT_VOICES["train"])
+
+
+def test_a_small_size_has_the_quicker_voices_say_the_same_sentences() -> None:
+    assert set(QUICK_VOICES) < set(VOICES)
+    quick, all_voices = (requests(Path("clean"), 12, each) for each in (QUICK_VOICES, VOICES))
+    assert [r.text for r in quick] == [r.text for r in all_voices] == LINES[:12]
+    assert {r.voice.name for r in quick} == set(QUICK_VOICES)
+    assert {r.voice.name for r in all_voices} == set(VOICES)

@@ -26,8 +26,10 @@ from asr_adapt.model import (
     encode,
     load_base,
     mel_features,
+    merged_copy,
     pick_device,
     prompted_start,
+    set_strength,
     with_adapter,
     with_new_lora,
 )
@@ -189,6 +191,44 @@ def test_merged_weights_compute_what_the_adapter_did(
     none, full = toy_base(toy).whisper.state_dict(), merged.whisper.state_dict()
     for name, weight in half.items():
         assert torch.allclose(weight, (none[name] + full[name]) / 2, atol=1e-6), name
+
+
+@pytest.mark.parametrize("part", [1.0, 0.5])
+def test_a_merged_copy_decodes_as_the_model_and_leaves_it_in_training(
+    toy: Path, part: float
+) -> None:
+    live = with_new_lora(toy_base(toy), LoraSettings(dropout=0.5), seed=1)
+    live.network.train()
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for name, parameter in live.network.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.05)
+    set_strength(live.network, part)
+    before = {name: tensor.clone() for name, tensor in live.network.state_dict().items()}
+    free = [name for name, p in live.network.named_parameters() if p.requires_grad]
+
+    merged = merged_copy(live)
+    assert not any("lora" in name for name, _ in merged.network.named_parameters())
+    assert not any(p.requires_grad for p in merged.network.parameters())
+    assert live.network.training
+    assert free == [name for name, p in live.network.named_parameters() if p.requires_grad]
+    after = live.network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    live.network.eval()
+    assert torch.allclose(logits(merged), logits(live), atol=1e-4)
+    assert (logits(merged) - logits(toy_base(toy))).abs().max() > 0.05
+
+
+def test_a_merged_copy_of_all_weights_shares_none_of_them(toy: Path) -> None:
+    live = toy_base(toy)
+    live.network.requires_grad_(True).train()
+    copied = merged_copy(live)
+    assert torch.equal(logits(copied), logits(toy_base(toy)))
+    with torch.no_grad():
+        next(live.network.parameters()).add_(1)
+    assert torch.equal(logits(copied), logits(toy_base(toy)))
+    assert live.network.training
 
 
 def test_a_merged_model_has_nothing_left_to_train(toy: Path, adapter: Path) -> None:

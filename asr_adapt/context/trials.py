@@ -89,7 +89,7 @@ class DevTrials:
             Stopped: a signal came.
         """
         done = 0
-        for batch in bucketed(self.dev.utterances, self.dev.batch_size):
+        for batch in bucketed(self.dev.utterances, self.dev.batch_size, self.model.window.frames):
             self.stop.check()
             encoded = encode_batch(self.model, batch)
             if encoded.failed:

@@ -8,7 +8,7 @@ them. Shapes: B batch, M mel bins, F encoder frames, L decoder tokens.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -329,14 +329,22 @@ def mask_spectrum(
     return masked.squeeze(1)
 
 
-def bucketed(utterances: Sequence[Utterance], batch_size: int) -> list[list[Utterance]]:
-    """Group utterances for decoding: batches of one length bucket, longest first, order fixed."""
-    buckets: dict[tuple[int, str], list[Utterance]] = {}
-    for u in utterances:
-        buckets.setdefault((length_bucket(u.duration_s), u.language), []).append(u)
+def bucketed(
+    utterances: Sequence[Utterance], batch_size: int, frames: Callable[[float], int]
+) -> list[list[Utterance]]:
+    """Group utterances for decoding: batches of one window, longest first, order fixed.
+
+    Args:
+        utterances: in any order.
+        batch_size: most in a batch.
+        frames: from whole seconds of speech to the window they are decoded in.
+    """
+    windows: dict[tuple[int, str], list[Utterance]] = {}
+    for u in sorted(utterances, key=lambda u: u.duration_s, reverse=True):
+        windows.setdefault((frames(length_bucket(u.duration_s)), u.language), []).append(u)
     return [
         group[i : i + batch_size]
-        for _, group in sorted(buckets.items(), reverse=True)
+        for _, group in sorted(windows.items(), reverse=True)
         for i in range(0, len(group), batch_size)
     ]
 

@@ -70,7 +70,7 @@ def lessons(
     folder = cache_root() / "teacher" / name
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, Lesson] = {}
-    batches = bucketed([named[key] for key in sorted(named)], batch_size)
+    batches = bucketed([named[key] for key in sorted(named)], batch_size, base.window.frames)
     for number, batch in enumerate(batches):
         stop.check()
         path = folder / f"{number}.safetensors"
@@ -95,7 +95,7 @@ def content_key(clip: Utterance) -> str:
 
 
 def listen(base: SpeechModel, batch: Sequence[Utterance]) -> list[Lesson]:
-    """Have the base model write the text of clips of one length bucket, in one pass of encoder."""
+    """Have the base model write the text of clips of one window, in one pass of encoder."""
     encoded = encode_batch(base, batch)
     lost = [Lesson(row, None) for row in failed_rows(encoded.failed, "base")]
     clips, hidden = encoded.utterances, encoded.hidden

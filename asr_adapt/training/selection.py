@@ -21,7 +21,7 @@ from asr_adapt.decode import ArmPlan, decode_arms
 from asr_adapt.errors import DataError, Stopped
 from asr_adapt.files import write_whole
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
-from asr_adapt.model import SpeechModel, load_lora, set_strength
+from asr_adapt.model import SpeechModel, load_lora, merged_copy, set_strength
 from asr_adapt.records import ErrorCounts, Utterance
 from asr_adapt.scoring.alignment import score_words
 from asr_adapt.settings import DecodeSettings
@@ -247,12 +247,8 @@ def decode_dev(
     stop: StopRequest,
 ) -> None:
     """Decode greedily what the log lacks, with a model that may be in training."""
-    training = model.network.training
-    model.network.eval()
-    try:
-        decode_arms(model, utterances, arms, DecodeSettings(), HypothesisLog(log_path), stop)
-    finally:
-        model.network.train(training)
+    log = HypothesisLog(log_path)
+    decode_arms(merged_copy(model), utterances, arms, DecodeSettings(), log, stop)
 
 
 def logged_errors(utterances: Sequence[Utterance], log_path: Path, normaliser: str) -> WordErrors:

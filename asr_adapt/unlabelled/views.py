@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,7 @@ def decode_views(
         Stopped: a signal came; all finished views of batches are in the log.
     """
     total, done = len(utterances) * len(views), 0
-    for batch in bucketed(utterances, settings.batch_size):
+    for batch in bucketed(utterances, settings.batch_size, partial(view_frames, model)):
         for view in views:
             stop.check()
             named = [replace(arm, name=arm_name(arm.name, view)) for arm in arms]
@@ -229,7 +230,7 @@ def decode_view(
     settings: DecodeSettings,
     log: HypothesisLog,
 ) -> None:
-    """Decode one batch of utterances of one length bucket in one view, into the log."""
+    """Decode one batch of utterances of one window in one view, into the log."""
     started = time.perf_counter()
     loaded, failed = load_sounds(batch)
     usable = [u for u in batch if u.utterance_id in loaded]
@@ -237,22 +238,27 @@ def decode_view(
         for arm in arms:
             log.append(failed_rows(failed, arm.name))
         return
-    bucket_s = float(length_bucket(batch[0].duration_s))
+    seconds = [length_bucket(u.duration_s) for u in usable]
     sounds = [view.change(loaded[u.utterance_id], own_chance(u)) for u in usable]
-    # One window for all views of a bucket: it depends on no other utterance and on no view.
-    hidden = encode_sounds(model, sounds, model.window.frames(bucket_s + LEAD_S))
+    hidden = encode_sounds(model, sounds, view_frames(model, seconds[0]))
     encode_s = time.perf_counter() - started
+    caps = [token_cap(each) for each in seconds]
     for arm in arms:
         started = time.perf_counter()
         prompts = [arm.prompt(u.utterance_id) for u in usable]
         starts = [prompted_start(model, p.token_ids, usable[0].language) for p in prompts]
-        decoded = generate(model, hidden, starts, token_cap(bucket_s), settings.beam_size)
+        decoded = generate(model, hidden, starts, caps, settings.beam_size)
         share_s = (encode_s + time.perf_counter() - started) / len(usable)
         rows = [
             hypothesis(u, arm.name, p, d, share_s)
             for u, p, d in zip(usable, prompts, decoded, strict=True)
         ]
         log.append([*rows, *failed_rows(failed, arm.name)])
+
+
+def view_frames(model: SpeechModel, duration_s: float) -> int:
+    """Return the window of an utterance, one for all views: it depends on nothing else."""
+    return model.window.frames(duration_s + LEAD_S)
 
 
 def own_chance(utterance: Utterance) -> np.random.Generator:
