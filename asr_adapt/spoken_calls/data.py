@@ -99,7 +99,7 @@ class Size:
 
 
 SIZES = {
-    "demo": Size(400, 30, 100, 1100, 20, 200, 160, 80, 80, 40, 20, kokoro_train=0, kokoro_scored=1),
+    "demo": Size(480, 30, 100, 1000, 20, 200, 200, 80, 80, 40, 20, kokoro_train=0, kokoro_scored=1),
     "full": Size(
         2400, 60, 200, 1400, 30, 300, 1240, 200, 200, 60, 40, kokoro_train=18, kokoro_scored=8
     ),
