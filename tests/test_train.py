@@ -222,6 +222,22 @@ def test_the_strength_with_the_lowest_dev_wer_is_stored(
     assert card.strength == strength
 
 
+@pytest.mark.parametrize(("method", "lines"), [("lora", 1), ("full", 0)])
+def test_measuring_strengths_is_shown_to_its_end(
+    toy: Path, tmp_path: Path, method: str, lines: int
+) -> None:
+    shown: list[list[tuple[int, int]]] = []
+
+    def start(title: str) -> Callable[[int, int], None]:
+        assert "strengths" in title
+        shown.append([])
+        return lambda done, total: shown[-1].append((done, total))
+
+    card = train_toy(toy, toy_job(toy, method), tmp_path / method, progress_for=start)
+    total = len(card.strength_wer)
+    assert shown == [[(done, total) for done in range(1, total + 1)]] * lines
+
+
 def test_a_stop_between_strengths_decodes_nothing_twice(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unbroken: dict[str, AdapterCard]
 ) -> None:

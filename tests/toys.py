@@ -18,7 +18,7 @@ from asr_adapt.records import Utterance
 from asr_adapt.settings import LoraSettings, PromptSettings, TrainSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.strength import WordErrors
-from asr_adapt.training.train import Observer, finetune
+from asr_adapt.training.train import Observer, ProgressFor, finetune
 from asr_adapt.training.train_job import TrainJob
 
 CPU = torch.device("cpu")
@@ -85,10 +85,17 @@ def train_toy(
     resume: bool = False,
     stop: StopRequest | None = None,
     observer: Observer | None = None,
+    progress_for: ProgressFor | None = None,
 ) -> AdapterCard:
     """Train a toy job on a fresh base model."""
     return finetune(
-        toy_base(toy), job, out, resume=resume, stop=stop or StopRequest(), observer=observer
+        toy_base(toy),
+        job,
+        out,
+        resume=resume,
+        stop=stop or StopRequest(),
+        observer=observer,
+        progress_for=progress_for,
     )
 
 

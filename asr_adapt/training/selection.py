@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,8 @@ from asr_adapt.training.strength import (
 from asr_adapt.training.train_job import TrainJob
 from asr_adapt.words.text import get_normaliser
 
-PARTS = (0.8, 0.6, 0.4)
-"""Strengths below full that are tried."""
+STRENGTHS = (1.0, 0.8, 0.6, 0.4)
+"""Those that are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +119,17 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
             append_row(log, {"wer": self._domain(folder).wer})
         return Candidate(folder, steps[-1], read_rows(log)[0]["wer"], steps)
 
-    def strengths(self, candidate: Candidate) -> list[dict[str, float]]:
+    def strengths(
+        self, candidate: Candidate, progress: Callable[[int, int], None] | None = None
+    ) -> list[dict[str, float]]:
         """Measure a candidate at parts of its strength, as far as that is not done.
 
         A LoRA adapter at full strength can overshoot; at a part of it, it lies between the base and
         what training found (WiSE-FT, Wortsman et al. 2022, https://arxiv.org/abs/2109.01903).
+
+        Args:
+            candidate: what is kept.
+            progress: told how many strengths are measured, of how many.
 
         Returns:
             What `asr_adapt.training.strength.strength_rows` says of them, strongest first.
@@ -136,7 +142,11 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         if not settings.has_strengths:
             return [{"strength": 1.0, "wer": candidate.wer, "behind": 0.0, "behind_se": 0.0}]
         load_lora(self.model.network, folder)
-        measured = [self._at_strength(folder, strength) for strength in (1.0, *PARTS)]
+        measured: list[MeasuredStrength] = []
+        for strength in STRENGTHS:
+            measured.append(self._at_strength(folder, strength))
+            if progress:
+                progress(len(measured), len(STRENGTHS))
         dev = self.dev
         sets = [each for each in (dev.domain, dev.general, dev.received, dev.silence) if each]
         return strength_rows(measured, sets, self.job.seed)

@@ -101,7 +101,8 @@ def finetune(
         stop: a signal ends training after the current step, with a checkpoint.
         observer: told after each logged step.
         notice: told in words what happens once, such as a skipped checkpoint.
-        progress_for: starts a progress line for the base model's pass over general speech.
+        progress_for: starts a progress line: the base model's pass over general speech, the
+            measuring of strengths.
 
     Raises:
         DataError: references that are missing or too long, no dev data, no whole checkpoint.
@@ -145,7 +146,12 @@ def finetune(
     stop.check()
     average = selection.average()
     best = selection.best(average)
-    strengths = selection.strengths(best)
+    strengths = selection.strengths(
+        best,
+        progress_for("measuring strengths of the adapter")
+        if job.settings.has_strengths and progress_for
+        else None,
+    )
     add_seconds(work, time.monotonic() - started)
     card = replace(
         make_card(model, job, work, trainer.state, best, selection.results(), strengths),
