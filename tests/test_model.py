@@ -154,17 +154,23 @@ def test_the_seed_decides_the_first_weights(toy: Path) -> None:
     assert not any(torch.equal(states[0][n], states[2][n]) for n in names)
 
 
-def test_merged_weights_compute_what_the_adapter_did(
-    toy: Path, adapter: Path, tmp_path: Path
-) -> None:
-    """Random lora_B, so that the change is large; then saved, loaded and merged."""
-    live = with_new_lora(toy_base(toy), LoraSettings(), seed=1)
-    live.network.eval()
+def with_random_lora(toy: Path, settings: LoraSettings) -> SpeechModel:
+    """Put a LoRA with random lora_B on the toy, so that its change is large."""
+    live = with_new_lora(toy_base(toy), settings, seed=1)
     torch.manual_seed(3)
     with torch.no_grad():
         for name, parameter in live.network.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(std=0.05)
+    return live
+
+
+def test_merged_weights_compute_what_the_adapter_did(
+    toy: Path, adapter: Path, tmp_path: Path
+) -> None:
+    """A large change, saved, loaded and merged."""
+    live = with_random_lora(toy, LoraSettings())
+    live.network.eval()
     folder = tmp_path / "random"
     save_weights(live, folder)
     sha256 = file_sha256(folder / "adapter_model.safetensors")
@@ -197,13 +203,8 @@ def test_merged_weights_compute_what_the_adapter_did(
 def test_a_merged_copy_decodes_as_the_model_and_leaves_it_in_training(
     toy: Path, part: float
 ) -> None:
-    live = with_new_lora(toy_base(toy), LoraSettings(dropout=0.5), seed=1)
+    live = with_random_lora(toy, LoraSettings(dropout=0.5))
     live.network.train()
-    torch.manual_seed(3)
-    with torch.no_grad():
-        for name, parameter in live.network.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(std=0.05)
     set_strength(live.network, part)
     before = {name: tensor.clone() for name, tensor in live.network.state_dict().items()}
     free = [name for name, p in live.network.named_parameters() if p.requires_grad]

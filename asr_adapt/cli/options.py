@@ -175,13 +175,19 @@ share_options = options(
 
 beam_option = click.option("--beam-size", default=1, show_default=True, help="Beams; 1 is greedy.")
 
-batch_option = click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=DECODED_TOGETHER,
-    show_default=True,
-    help="Utterances decoded together; fewer take less memory.",
-)
+
+def batch_size_option(what: str) -> Decorator:
+    """Return the option of how many of something are decoded together."""
+    return click.option(
+        "--batch-size",
+        type=click.IntRange(min=1),
+        default=DECODED_TOGETHER,
+        show_default=True,
+        help=f"{what} decoded together; fewer take less memory.",
+    )
+
+
+batch_option = batch_size_option("Utterances")
 
 seed_option = click.option(
     "--seed", type=SEED, default=1, show_default=True, help="Seed of everything drawn, a number."

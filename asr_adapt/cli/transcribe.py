@@ -10,6 +10,7 @@ from asr_adapt.cli.common import EXIT_CODES, Output, working
 from asr_adapt.cli.options import (
     PATH,
     adapter_option,
+    batch_size_option,
     beam_option,
     bias_option,
     device_option,
@@ -17,7 +18,6 @@ from asr_adapt.cli.options import (
     output_options,
     prompt_options,
 )
-from asr_adapt.settings import DECODED_TOGETHER
 
 
 @click.command("transcribe", epilog=EXIT_CODES)
@@ -48,13 +48,7 @@ from asr_adapt.settings import DECODED_TOGETHER
     help="Probability from which a sound is speech, 0 to 1; lower finds fainter voices.",
 )
 @beam_option
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=DECODED_TOGETHER,
-    show_default=True,
-    help="Stretches decoded together; fewer take less memory.",
-)
+@batch_size_option("Stretches")
 @prompt_options
 @device_option
 @output_options

@@ -116,7 +116,7 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         if not log.exists():
             average_weights([self._folder(step) for step in steps], folder)
             load_lora(self.model.network, folder)
-            append_row(log, {"wer": self._domain(folder).wer})
+            append_row(log, {"wer": self._domain(merged_copy(self.model), folder).wer})
         return Candidate(folder, steps[-1], read_rows(log)[0]["wer"], steps)
 
     def strengths(
@@ -153,31 +153,34 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
 
     def _at_strength(self, folder: Path, strength: float) -> MeasuredStrength:
         set_strength(self.model.network, strength)
+        model = merged_copy(self.model)
         return MeasuredStrength(
             strength,
-            self._domain(folder, strength),
-            self._change(self.dev.general, folder / f"general-{strength:g}.jsonl"),
-            self._change(self.dev.received, folder / f"received-{strength:g}.jsonl"),
-            self._made_up(folder / f"silence-{strength:g}.jsonl"),
+            self._domain(model, folder, strength),
+            self._change(model, self.dev.general, folder / f"general-{strength:g}.jsonl"),
+            self._change(model, self.dev.received, folder / f"received-{strength:g}.jsonl"),
+            self._made_up(model, folder / f"silence-{strength:g}.jsonl"),
         )
 
     def _folder(self, step: int) -> Path:
         return self.work / f"candidate-{step:08d}"
 
-    def _domain(self, folder: Path, strength: float = 1.0) -> WordErrors:
+    def _domain(self, model: SpeechModel, folder: Path, strength: float = 1.0) -> WordErrors:
         log = folder / f"dev-{strength:g}.jsonl"
-        return word_errors(self.model, self.dev.domain, self.job, log, self.stop)
+        return word_errors(model, self.dev.domain, self.job, log, self.stop)
 
-    def _change(self, general: Sequence[Utterance], log: Path) -> WordErrors | None:
+    def _change(
+        self, model: SpeechModel, general: Sequence[Utterance], log: Path
+    ) -> WordErrors | None:
         """Measure how far general speech has moved from the base model's text."""
-        return word_errors(self.model, general, self.job, log, self.stop) if general else None
+        return word_errors(model, general, self.job, log, self.stop) if general else None
 
-    def _made_up(self, log: Path) -> WordErrors | None:
+    def _made_up(self, model: SpeechModel, log: Path) -> WordErrors | None:
         """Measure what is written where nobody speaks, against speech at the pace of the domain."""
         silence, job = self.dev.silence, self.job
         if not silence:
             return None
-        decode_dev(self.model, silence, [ArmPlan("lora")], log, self.stop)
+        decode_dev(model, silence, [ArmPlan("lora")], log, self.stop)
         made_up = logged_errors(silence, log, job.normaliser).errors
         pace = words_per_second(self.dev.domain, job.normaliser)
         return WordErrors(made_up, tuple(clip.duration_s * pace for clip in silence))
@@ -210,7 +213,7 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         folder = self._folder(step)
         save_weights(self.model, folder)
         try:
-            found = self._domain(folder)
+            found = self._domain(merged_copy(self.model), folder)
         except Stopped:
             return  # the checkpoint of this step is there; it is measured when training resumes
         counts = {"errors": found.errors, "words": found.words}
@@ -227,7 +230,7 @@ def word_errors(
     """Decode without prompts, and with them where there is context; add the errors of both.
 
     Args:
-        model: in training or not.
+        model: as it would be used, its LoRA merged.
         utterances: with references.
         job: says how phrases become prompts, and the normaliser.
         log_path: what these weights have decoded of them before; gets the rest.
@@ -256,9 +259,8 @@ def decode_dev(
     log_path: Path,
     stop: StopRequest,
 ) -> None:
-    """Decode greedily what the log lacks, with a model that may be in training."""
-    log = HypothesisLog(log_path)
-    decode_arms(merged_copy(model), utterances, arms, DecodeSettings(), log, stop)
+    """Decode greedily what the log lacks."""
+    decode_arms(model, utterances, arms, DecodeSettings(), HypothesisLog(log_path), stop)
 
 
 def logged_errors(utterances: Sequence[Utterance], log_path: Path, normaliser: str) -> WordErrors:

@@ -238,11 +238,10 @@ def decode_view(
         for arm in arms:
             log.append(failed_rows(failed, arm.name))
         return
-    seconds = [length_bucket(u.duration_s) for u in usable]
     sounds = [view.change(loaded[u.utterance_id], own_chance(u)) for u in usable]
-    hidden = encode_sounds(model, sounds, view_frames(model, seconds[0]))
+    hidden = encode_sounds(model, sounds, view_frames(model, length_bucket(batch[0].duration_s)))
     encode_s = time.perf_counter() - started
-    caps = [token_cap(each) for each in seconds]
+    caps = [token_cap(u.duration_s) for u in usable]
     for arm in arms:
         started = time.perf_counter()
         prompts = [arm.prompt(u.utterance_id) for u in usable]
