@@ -13,7 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList
+from transformers import (
+    DynamicCache,
+    EncoderDecoderCache,
+    GenerationConfig,
+    GenerationMixin,
+    LogitsProcessorList,
+)
 from transformers.modeling_outputs import BaseModelOutput
 
 from asr_adapt.audio import load_utterance
@@ -116,6 +122,18 @@ class EncodedBatch:
     utterances: Sequence[Utterance]
     hidden: torch.Tensor
     failed: Mapping[str, str]
+
+
+class SharedSound(EncoderDecoderCache):  # type: ignore[misc]
+    """Keys and values of what was written and of the sound, which all beams of a clip share.
+
+    Beam search sorts the cache anew at each token. Within a clip that changes nothing of the sound,
+    by far the most of it (`scripts/bench_beams.py` has what leaving it in place brings).
+    """
+
+    def reorder_cache(self, beam_idx: torch.LongTensor) -> None:
+        """Sort what the beams wrote."""
+        self.self_attention_cache.reorder_cache(beam_idx)
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +414,7 @@ def generate(
             model.whisper,
             generation_config=search_settings(model, length + max(rooms), beam_size, pad),
             encoder_outputs=BaseModelOutput(last_hidden_state=hidden),
+            past_key_values=SharedSound(DynamicCache(), DynamicCache()),
             attention_mask=torch.ones(hidden.shape[:2], dtype=torch.long, device=model.device),
             decoder_input_ids=ids.to(model.device),
             decoder_attention_mask=mask.to(model.device),

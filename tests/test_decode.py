@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from transformers import WhisperForConditionalGeneration
+from transformers import EncoderDecoderCache, WhisperForConditionalGeneration
 
 from asr_adapt.audio import load_utterance
 from asr_adapt.base_weights.weights import PACKAGES, package_files, resolve_weights
@@ -21,6 +21,7 @@ from asr_adapt.decode import (
     TOKENS_PER_S,
     ArmPlan,
     Decoded,
+    SharedSound,
     decode_arms,
     encode_sounds,
     generate,
@@ -188,6 +189,16 @@ def test_beam_search_runs_with_prompts(tiny: SpeechModel, speech: Sounds) -> Non
         assert set(decoded.text.lower().split()) & set(sentence.lower().split())
         assert decoded.avg_logprob is not None
         assert decoded.avg_logprob < 0
+
+
+@pytest.mark.weights
+def test_beams_that_share_their_sound_write_what_transformers_own_cache_makes_of_it(
+    tiny: SpeechModel, speech: Sounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [told(tiny, "Anna Lotte"), NO_PROMPT, NO_PROMPT, told(tiny, "Elbe Pilot")]
+    shared = decode_sounds(tiny, speech, prompts, beams=3)
+    monkeypatch.setattr(SharedSound, "reorder_cache", EncoderDecoderCache.reorder_cache)
+    assert decode_sounds(tiny, speech, prompts, beams=3) == shared
 
 
 @pytest.mark.weights

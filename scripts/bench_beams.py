@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Measure what beam search gains by leaving the sound in place, against transformers' own cache.
+
+    scripts/bench_beams.py --model whisper-tiny.en --out scripts/results/bench_beams.json
+
+Made sound in the full window, texts of one length, turn by turn; both must write the same, to the
+last bit of the scores. On a processor the clock is the program's own time, which other programs'
+work does not lengthen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from transformers import EncoderDecoderCache
+
+from asr_adapt.base_weights.weights import resolve_weights
+from asr_adapt.decode import Decoded, SharedSound, generate
+from asr_adapt.environment import describe_machine, package_versions, source_commit
+from asr_adapt.files import write_whole
+from asr_adapt.model import SpeechModel, decoder_start, load_base, pick_device
+from asr_adapt.settings import DECODED_TOGETHER
+from asr_adapt.window import MAX_FRAMES
+
+TOKENS = 24
+BEAMS = (1, 2, 5)
+
+
+def main() -> None:
+    """Read the command line, measure and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", nargs="+", default=["whisper-tiny.en"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    result = {
+        "clock": "process_time",
+        "clips": DECODED_TOGETHER,
+        "tokens": TOKENS,
+        "models": {name: measure(name, options.rounds) for name in options.model},
+        "command": f"scripts/bench_beams.py --model {' '.join(options.model)}"
+        f" --rounds {options.rounds}",
+        "commit": source_commit(),
+        "versions": package_versions(),
+        "environment": {**describe_machine("cpu"), "threads": torch.get_num_threads()},
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(options.out, json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+def measure(name: str, rounds: int) -> dict[str, Any]:
+    """Time one model with each number of beams; ratios are transformers' seconds over ours."""
+    model = load_base(resolve_weights(name), pick_device("cpu"))
+    torch.manual_seed(1)
+    hidden = torch.randn(DECODED_TOGETHER, MAX_FRAMES, model.whisper.config.d_model)
+    return {f"{beams} beams": compare(model, hidden, beams, rounds) for beams in BEAMS}
+
+
+def compare(model: SpeechModel, hidden: torch.Tensor, beams: int, rounds: int) -> dict[str, float]:
+    """Return median seconds with transformers' cache and with ours; the first round warms up."""
+    theirs: list[float] = []
+    ours: list[float] = []
+    for i in range(rounds + 1):
+        with patch.object(SharedSound, "reorder_cache", EncoderDecoderCache.reorder_cache):
+            their_s, their_texts = timed(model, hidden, beams)
+        our_s, our_texts = timed(model, hidden, beams)
+        if their_texts != our_texts:
+            raise SystemExit(f"{model.name}, {beams} beams: the texts differ")
+        if i:
+            theirs.append(their_s)
+            ours.append(our_s)
+    their_s, our_s = statistics.median(theirs), statistics.median(ours)
+    return {
+        "transformers_s": round(their_s, 3),
+        "ours_s": round(our_s, 3),
+        "ratio": round(their_s / our_s, 2),
+    }
+
+
+def timed(model: SpeechModel, hidden: torch.Tensor, beams: int) -> tuple[float, list[Decoded]]:
+    """Decode encoder outputs and return the seconds and the texts."""
+    starts = [decoder_start(model, "en")] * len(hidden)
+    started = time.process_time()
+    texts = generate(model, hidden, starts, [TOKENS] * len(hidden), beams)
+    return time.process_time() - started, texts
+
+
+if __name__ == "__main__":
+    main()
