@@ -6,7 +6,6 @@ on with the untouched base model (https://github.com/huggingface/peft/issues/211
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -178,41 +177,55 @@ def with_adapter(model: SpeechModel, folder: Path, strength: float | None = None
     """
     card = at_strength(read_card(folder), strength)
     check_base(folder, card, model.name, model.sha256)
-    if card.method == "full":
-        network: nn.Module = _load_network(folder).to(model.device)
-    else:
-        network = _merged(model.whisper, folder, card.strength)
     return replace(
         model,
-        network=network,
+        network=trained_network(model.whisper, folder, card.method, card.strength),
         window=card.window,
         card=card,
         hears_silence=card.hears_silence,
     )
 
 
-def _merged(whisper: WhisperForConditionalGeneration, folder: Path, strength: float) -> nn.Module:
+def trained_network(
+    whisper: WhisperForConditionalGeneration, folder: Path, method: str, strength: float
+) -> nn.Module:
+    """Return Whisper with trained weights: all of them new, or LoRA's merged into the base.
+
+    Args:
+        whisper: the base; LoRA's weights are merged in place.
+        folder: holds what training saved.
+        method: ``lora`` or ``full``.
+        strength: part of LoRA's change that is applied.
+
+    Raises:
+        DataError: LoRA's tensors do not fit, or were never trained.
+    """
+    if method == "full":
+        network: nn.Module = _load_network(folder).to(whisper.device)
+        return network
     config = LoraConfig.from_pretrained(folder)
     config.inference_mode = True
     # Where training found the base. It may lie elsewhere now; check_base has compared what it is.
     config.base_model_name_or_path = None
-    network = put_lora(whisper, config)
-    load_lora(network, folder)
-    set_strength(network, strength)
-    merged: nn.Module = network.merge_and_unload()
+    with torch.random.fork_rng():  # what it draws is not used, and training draws on meanwhile
+        wrapped = put_lora(whisper, config)
+    load_lora(wrapped, folder)
+    set_strength(wrapped, strength)
+    merged: nn.Module = wrapped.merge_and_unload()
     return merged.eval().requires_grad_(False)
 
 
-def merged_copy(model: SpeechModel) -> SpeechModel:
-    """Return a model in training as it would be used: with its LoRA merged, nothing drawn.
+def spare_casts(model: SpeechModel) -> None:
+    """Let autocast cast less in each training step: the same numbers, in an eighth less time.
 
-    Decoding costs what the base costs, a sixth less than with LoRA beside the weights. The model
-    itself is left as it is: merging and taking out again would change its last bits.
+    Frozen weights under LoRA layers are kept in bfloat16, to which autocast would bring them in
+    each step, and their inputs go into LoRA as they are: peft makes float32 of them, and autocast
+    bfloat16 again. Without autocast the model cannot be used any more.
     """
-    network = copy.deepcopy(model.network)
-    if isinstance(network, PeftModel):
-        network = network.merge_and_unload()
-    return replace(model, network=network.eval().requires_grad_(False))
+    for layer in model.network.modules():
+        if isinstance(layer, LoraLayer):
+            layer.cast_input_dtype_enabled = False
+            layer.get_base_layer().to(torch.bfloat16)
 
 
 def load_lora(network: nn.Module, folder: Path) -> None:

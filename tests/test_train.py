@@ -375,6 +375,19 @@ def test_the_whole_slack_range_trains(toy: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_the_base_stays_as_it_came(method: str, toy: Path) -> None:
+    base = toy_base(toy)
+    model = training.trainable(base, toy_job(toy, method), hears_silence=False)
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.add_(1)
+    before = toy_base(toy).network.state_dict()
+    after = base.network.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_the_loss_is_that_of_an_independent_computation(method: str, toy: Path) -> None:
     job = toy_job(toy, method)
     model = training.trainable(toy_base(toy), job, hears_silence=False)

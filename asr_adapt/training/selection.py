@@ -7,10 +7,11 @@ nothing is decoded twice.
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from asr_adapt.decode import ArmPlan, decode_arms
 from asr_adapt.errors import DataError, Stopped
 from asr_adapt.files import write_whole
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
-from asr_adapt.model import SpeechModel, load_lora, merged_copy, set_strength
+from asr_adapt.model import SpeechModel, trained_network
 from asr_adapt.records import ErrorCounts, Utterance
 from asr_adapt.scoring.alignment import score_words
 from asr_adapt.settings import DecodeSettings
@@ -59,16 +60,22 @@ class Candidate:
 
 
 class DevSelection(TrainerCallback):  # type: ignore[misc]
-    """Keeps a candidate of the weights at each evaluation, with its dev WER."""
+    """Keeps a candidate of the weights at each evaluation, with its dev WER.
+
+    Candidates are measured as they would be used: read from their folder, LoRA merged into the
+    base. Decoding costs what the base costs then, a sixth less than with LoRA beside the weights.
+    """
 
     def __init__(
         self,
+        base: SpeechModel,
         model: SpeechModel,
         job: TrainJob,
         dev: DevSets,
         work: Path,
         stop: StopRequest,
     ) -> None:
+        self.base = base
         self.model = model
         self.job = job
         self.dev = dev
@@ -115,8 +122,7 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         log = folder / "average.jsonl"
         if not log.exists():
             average_weights([self._folder(step) for step in steps], folder)
-            load_lora(self.model.network, folder)
-            append_row(log, {"wer": self._domain(merged_copy(self.model), folder).wer})
+            append_row(log, {"wer": self._domain(self._as_used(folder), folder).wer})
         return Candidate(folder, steps[-1], read_rows(log)[0]["wer"], steps)
 
     def strengths(
@@ -141,7 +147,6 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         # All weights have no strength, and part of DoRA's change is not on the way from the base.
         if not settings.has_strengths:
             return [{"strength": 1.0, "wer": candidate.wer, "behind": 0.0, "behind_se": 0.0}]
-        load_lora(self.model.network, folder)
         measured: list[MeasuredStrength] = []
         for strength in STRENGTHS:
             measured.append(self._at_strength(folder, strength))
@@ -152,8 +157,7 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         return strength_rows(measured, sets, self.job.seed)
 
     def _at_strength(self, folder: Path, strength: float) -> MeasuredStrength:
-        set_strength(self.model.network, strength)
-        model = merged_copy(self.model)
+        model = self._as_used(folder, strength)
         return MeasuredStrength(
             strength,
             self._domain(model, folder, strength),
@@ -161,6 +165,11 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
             self._change(model, self.dev.received, folder / f"received-{strength:g}.jsonl"),
             self._made_up(model, folder / f"silence-{strength:g}.jsonl"),
         )
+
+    def _as_used(self, folder: Path, strength: float = 1.0) -> SpeechModel:
+        base = copy.deepcopy(self.base.whisper)
+        network = trained_network(base, folder, self.job.settings.method, strength)
+        return replace(self.model, network=network)
 
     def _folder(self, step: int) -> Path:
         return self.work / f"candidate-{step:08d}"
@@ -213,7 +222,7 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         folder = self._folder(step)
         save_weights(self.model, folder)
         try:
-            found = self._domain(merged_copy(self.model), folder)
+            found = self._domain(self._as_used(folder), folder)
         except Stopped:
             return  # the checkpoint of this step is there; it is measured when training resumes
         counts = {"errors": found.errors, "words": found.words}

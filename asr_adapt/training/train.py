@@ -7,6 +7,7 @@ comes here.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import shutil
@@ -31,7 +32,14 @@ from asr_adapt.adapter import AdapterCard, weight_file, write_card
 from asr_adapt.environment import check_tracker, package_versions
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
 from asr_adapt.files import file_sha256, write_whole
-from asr_adapt.model import SpeechModel, autocast, encode, with_new_lora
+from asr_adapt.model import (
+    SpeechModel,
+    autocast,
+    computes_bfloat16,
+    encode,
+    spare_casts,
+    with_new_lora,
+)
 from asr_adapt.records import Utterance
 from asr_adapt.splits import fingerprint
 from asr_adapt.stopping import StopRequest
@@ -134,7 +142,7 @@ def finetune(
         [u.duration_s for u in rows], job.settings.batch_size, job.settings.epochs, job.seed
     )
     model = trainable(base, job, hears_silence=any(row.reference == "" for row in rows))
-    selection = DevSelection(model, job, dev_sets(job, general.dev, work), work, stop)
+    selection = DevSelection(base, model, job, dev_sets(job, general.dev, work), work, stop)
     watch = Watch([sum(rows[i].duration_s for i in p.indices) for p in plans], observer)
     watch.selection = selection
     batches = training_batches(model, job, rows, plans, general.soft)
@@ -229,11 +237,12 @@ def data_digest(utterances: Sequence[Utterance]) -> str:
 
 
 def trainable(base: SpeechModel, job: TrainJob, *, hears_silence: bool) -> SpeechModel:
-    """Return the model with the weights that the method trains set free."""
-    model = replace(base, window=job.settings.window, hears_silence=hears_silence)
+    """Return a copy of the base with the weights that the method trains set free."""
+    network = copy.deepcopy(base.network)
+    model = replace(base, network=network, window=job.settings.window, hears_silence=hears_silence)
     if job.settings.method == "lora":
         return with_new_lora(model, job.settings.lora, job.seed)
-    model.network.requires_grad_(True)
+    network.requires_grad_(True)
     model.whisper.model.encoder.embed_positions.requires_grad_(False)
     return model
 
@@ -292,6 +301,8 @@ def build_trainer(
     callbacks: Sequence[TrainerCallback],
 ) -> AdaptTrainer:
     """Set the Trainer up: one planned batch a step, in order."""
+    if casts_are_spared(model, job):
+        spare_casts(model)
     root = work / "checkpoints"
     staging = work / "staging"
     shutil.rmtree(staging, ignore_errors=True)
@@ -310,6 +321,12 @@ def build_trainer(
         # Our loss calls parts of the network, which would not sum gradients over processes.
         raise EnvironmentProblem("training runs in one process; start it without torchrun")
     return trainer
+
+
+def casts_are_spared(model: SpeechModel, job: TrainJob) -> bool:
+    """Whether frozen weights may be kept in bfloat16; DoRA takes their norms in float32."""
+    plain_lora = job.settings.method == "lora" and job.settings.lora.variant != "dora"
+    return plain_lora and computes_bfloat16(model.device)
 
 
 def training_batches(
