@@ -41,6 +41,7 @@ from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.scoring.loops import flag_text
 from asr_adapt.settings import BoostSettings, DecodeSettings
 from asr_adapt.stopping import StopRequest
+from asr_adapt.suppression import suppression
 from asr_adapt.training.dataset import bucketed
 from asr_adapt.window import MAX_FRAMES, length_bucket
 
@@ -418,7 +419,7 @@ def generate(
             attention_mask=torch.ones(hidden.shape[:2], dtype=torch.long, device=model.device),
             decoder_input_ids=ids.to(model.device),
             decoder_attention_mask=mask.to(model.device),
-            logits_processor=boosters(boost, length, beam_size),
+            logits_processor=processors(model, boost, length, beam_size),
         )
     new_tokens = output.sequences[:, length:]
     if boost and beam_size > 1:
@@ -432,30 +433,27 @@ def generate(
     ]
 
 
-def boosters(boost: BoostedRows | None, n_first: int, beam_size: int) -> LogitsProcessorList | None:
-    """Return what changes the scores of next tokens besides Whisper's own suppression."""
-    if boost is None:
-        return None
-    return LogitsProcessorList([PhraseBooster(boost, n_first, beam_size)])
+def processors(
+    model: SpeechModel, boost: BoostedRows | None, n_first: int, beam_size: int
+) -> LogitsProcessorList:
+    """Return what changes the scores of next tokens: barred ones, and the bonus of phrases."""
+    barred = suppression(model, n_first)
+    return LogitsProcessorList(
+        [barred, PhraseBooster(boost, n_first, beam_size)] if boost else [barred]
+    )
 
 
 def search_settings(
     model: SpeechModel, max_length: int, beam_size: int, pad: int
 ) -> GenerationConfig:
-    """Build the generation settings: Whisper's suppressed tokens, nothing sampled.
-
-    Whisper suppresses the end as first token. What has learned silence may end there.
-    """
+    """Build the generation settings: nothing sampled, and nothing barred twice."""
     own = model.whisper.generation_config
-    never_first = own.begin_suppress_tokens
-    if model.hears_silence:
-        never_first = [t for t in never_first or () if t != pad] or None
     return GenerationConfig(
         max_length=max_length,
         num_beams=beam_size,
         do_sample=False,
-        suppress_tokens=own.suppress_tokens,
-        begin_suppress_tokens=never_first,
+        suppress_tokens=[],  # None would be filled from the model's own settings
+        begin_suppress_tokens=[],
         eos_token_id=pad,
         pad_token_id=pad,
         bos_token_id=pad,
@@ -472,10 +470,14 @@ def mean_logprobs(
     """Return the mean log-probability of each row's tokens, its end included."""
     if getattr(output, "sequences_scores", None) is not None:
         return [float(s) for s in output.sequences_scores]  # length-normalised by beam search
-    logits = torch.stack(output.logits, dim=1).float()  # (B, L, vocabulary)
-    at_tokens = logits.gather(-1, new_tokens.unsqueeze(-1)).squeeze(-1)
-    # The tokens' alone: a whole log-softmax took 6 % of the time of decoding.
-    chosen = at_tokens - logits.logsumexp(-1)
+    # Token by token, and of the tokens alone: all logits side by side take a tenth of decoding.
+    chosen = torch.stack(
+        [
+            logits.gather(-1, tokens[:, None]).squeeze(-1) - logits.logsumexp(-1)
+            for logits, tokens in zip(output.logits, new_tokens.unbind(1), strict=True)
+        ],
+        dim=1,
+    )
     return means_to_the_end(chosen, new_tokens, pad, rooms)
 
 

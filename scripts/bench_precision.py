@@ -12,6 +12,7 @@ right.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import statistics
 import time
@@ -34,6 +35,7 @@ from asr_adapt.model import (
     encode,
     load_base,
     pick_device,
+    spare_casts,
     with_new_lora,
 )
 from asr_adapt.settings import TrainSettings
@@ -77,26 +79,39 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
     sound = torch.randn(BATCH, model.feature_extractor.feature_size, 2 * MAX_FRAMES)
     with torch.inference_mode():
         hidden = encode(model.whisper, sound)
-    works: Mapping[str, Callable[[], Any]] = {
-        "encode_full_window": lambda: encode_only(model, sound),
-        "decode_a_token_at_a_time": lambda: decode_only(model, hidden),
-    }
-    found = {key: compare(work, rounds) for key, work in works.items()}
-    # Last: it puts LoRA layers on the weights.
-    settings = TrainSettings()
-    trained = with_new_lora(replace(model, window=settings.window), settings.lora, seed=1)
+    trained = {precision: with_lora(model, precision) for precision in PRECISIONS}
     batch = made_batch(sound[:, :, : 2 * CALL_FRAMES])
-    return {"training_step": compare(lambda: train_only(trained, batch), rounds), **found}
+    works: Mapping[str, Callable[[str], Any]] = {
+        "training_step": lambda precision: train_only(trained[precision], batch),
+        "encode_full_window": lambda _: encode_only(model, sound),
+        "decode_a_token_at_a_time": lambda _: decode_only(model, hidden),
+    }
+    return {key: compare(work, rounds) for key, work in works.items()}
 
 
-def compare(work: Callable[[], Any], rounds: int) -> dict[str, float]:
-    """Return median seconds in both precisions and their ratio; the first round warms up."""
+def with_lora(model: SpeechModel, precision: str) -> SpeechModel:
+    """Return a copy of a model that is trained as in that precision."""
+    settings = TrainSettings()
+    copied = replace(model, network=copy.deepcopy(model.network), window=settings.window)
+    trained = with_new_lora(copied, settings.lora, seed=1)
+    if precision == "bfloat16":
+        spare_casts(trained)
+    return trained
+
+
+def compare(work: Callable[[str], Any], rounds: int) -> dict[str, float]:
+    """Return median seconds in both precisions and their ratio; the first round warms up.
+
+    Args:
+        work: told the precision, which autocast sees to.
+        rounds: how often each is timed.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in PRECISIONS}
     for i in range(rounds + 1):
         for name in PRECISIONS:
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=name == "bfloat16"):
                 started = time.process_time()
-                work()
+                work(name)
                 if i:
                     seconds[name].append(time.process_time() - started)
     medians = {name: statistics.median(values) for name, values in seconds.items()}

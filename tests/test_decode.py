@@ -25,7 +25,6 @@ from asr_adapt.decode import (
     decode_arms,
     encode_sounds,
     generate,
-    search_settings,
     token_cap,
 )
 from asr_adapt.errors import Stopped
@@ -382,19 +381,6 @@ def test_a_loop_that_needs_no_telling_is_left_as_it_is(
     for row in run_arms(trained, utterances, [plan], tmp_path / "a.jsonl").values():
         assert row.text.startswith(f"tug {start} tug")
         assert row.flags == ("loop",)
-
-
-def test_only_what_has_learned_silence_may_write_nothing(
-    trained: SpeechModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whisper's first token is never the end; an adapter that heard silence may begin with it."""
-    end = trained.tokenizer.convert_tokens_to_ids("<|endoftext|>")
-    monkeypatch.setattr(trained.whisper.generation_config, "begin_suppress_tokens", [7, end])
-    learned = replace(trained, hears_silence=True)
-    assert search_settings(trained, 100, 1, end).begin_suppress_tokens == [7, end]
-    assert search_settings(learned, 100, 1, end).begin_suppress_tokens == [7]
-    monkeypatch.setattr(trained.whisper.generation_config, "begin_suppress_tokens", [end])
-    assert search_settings(learned, 100, 1, end).begin_suppress_tokens is None
 
 
 def test_a_sound_that_cannot_be_used_fails_alone(

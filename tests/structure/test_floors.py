@@ -37,8 +37,8 @@ FLOORS = (
     " unlabelled.agreement words.text_checks",
     # 4: training, decoding, reports
     "context.trials context.tuning decode doctor doctor_tools evaluation own_recipe reporting"
-    " training.lessons training.selection training.teacher training.train training.watched"
-    " transcription unlabelled.pick unlabelled.pseudo unlabelled.synth unlabelled.views",
+    " suppression training.lessons training.selection training.teacher training.train"
+    " training.watched transcription unlabelled.pick unlabelled.pseudo unlabelled.synth unlabelled.views",
     # 5: the whole flow
     "api context.tune_bias curve.draw recipe",
     # 6: the command line
@@ -85,6 +85,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "decode",
         "links",
         "model",
+        "suppression",
         "training.train",
         "context.trials",
     ),
