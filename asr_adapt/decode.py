@@ -129,7 +129,7 @@ class SharedSound(EncoderDecoderCache):  # type: ignore[misc]
     """Keys and values of what was written and of the sound, which all beams of a clip share.
 
     Beam search sorts the cache anew at each token. Within a clip that changes nothing of the sound,
-    by far the most of it (`scripts/bench_beams.py` has what leaving it in place brings).
+    by far the most of it (`scripts/bench_decode.py` has what leaving it in place brings).
     """
 
     def reorder_cache(self, beam_idx: torch.LongTensor) -> None:

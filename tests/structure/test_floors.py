@@ -38,7 +38,8 @@ FLOORS = (
     # 4: training, decoding, reports
     "context.trials context.tuning decode doctor doctor_tools evaluation own_recipe reporting"
     " suppression training.lessons training.selection training.teacher training.train"
-    " training.watched transcription unlabelled.pick unlabelled.pseudo unlabelled.synth unlabelled.views",
+    " training.watched transcription unlabelled.pick unlabelled.pseudo unlabelled.synth"
+    " unlabelled.views",
     # 5: the whole flow
     "api context.tune_bias curve.draw recipe",
     # 6: the command line

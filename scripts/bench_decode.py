@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Measure what beam search gains by leaving the sound in place, against transformers' own cache.
+"""Measure our greedy and beam search against transformers' own cache and processors.
 
-    scripts/bench_beams.py --model whisper-tiny.en --out scripts/results/bench_beams.json
+    scripts/bench_decode.py --model whisper-tiny.en --out scripts/results/bench_decode.json
 
-Made sound in the full window, texts of one length, turn by turn; both must write the same, to the
-last bit of the scores. On a processor the clock is the program's own time, which other programs'
-work does not lengthen.
+What differs: beams leave the sound in place (`asr_adapt.decode.SharedSound`), and barred tokens are
+looked up once (`asr_adapt.suppression`). Made sound in the full window, texts of one length, turn
+by turn; both must write the same, to the last bit of the scores. On a processor the clock is the
+program's own time, which other programs' work does not lengthen.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import torch
-from transformers import EncoderDecoderCache
+from transformers import EncoderDecoderCache, GenerationConfig, LogitsProcessorList
 
+from asr_adapt import decode
 from asr_adapt.base_weights.weights import resolve_weights
 from asr_adapt.decode import Decoded, SharedSound, generate
 from asr_adapt.environment import describe_machine, package_versions, source_commit
@@ -45,7 +49,7 @@ def main() -> None:
         "clips": DECODED_TOGETHER,
         "tokens": TOKENS,
         "models": {name: measure(name, options.rounds) for name in options.model},
-        "command": f"scripts/bench_beams.py --model {' '.join(options.model)}"
+        "command": f"scripts/bench_decode.py --model {' '.join(options.model)}"
         f" --rounds {options.rounds}",
         "commit": source_commit(),
         "versions": package_versions(),
@@ -65,11 +69,11 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
 
 
 def compare(model: SpeechModel, hidden: torch.Tensor, beams: int, rounds: int) -> dict[str, float]:
-    """Return median seconds with transformers' cache and with ours; the first round warms up."""
+    """Return median seconds of transformers' way and of ours; the first round warms up."""
     theirs: list[float] = []
     ours: list[float] = []
     for i in range(rounds + 1):
-        with patch.object(SharedSound, "reorder_cache", EncoderDecoderCache.reorder_cache):
+        with transformers_own():
             their_s, their_texts = timed(model, hidden, beams)
         our_s, our_texts = timed(model, hidden, beams)
         if their_texts != our_texts:
@@ -83,6 +87,25 @@ def compare(model: SpeechModel, hidden: torch.Tensor, beams: int, rounds: int) -
         "ours_s": round(our_s, 3),
         "ratio": round(their_s / our_s, 2),
     }
+
+
+@contextmanager
+def transformers_own() -> Iterator[None]:
+    """Search as transformers does: its cache, and its processors for barred tokens."""
+    ours = decode.search_settings
+
+    def settings(model: SpeechModel, *rest: int) -> GenerationConfig:
+        own, chosen = model.whisper.generation_config, ours(model, *rest)
+        chosen.suppress_tokens = own.suppress_tokens
+        chosen.begin_suppress_tokens = own.begin_suppress_tokens
+        return chosen
+
+    with (
+        patch.object(SharedSound, "reorder_cache", EncoderDecoderCache.reorder_cache),
+        patch.object(decode, "search_settings", settings),
+        patch.object(decode, "processors", lambda *_: LogitsProcessorList()),
+    ):
+        yield
 
 
 def timed(model: SpeechModel, hidden: torch.Tensor, beams: int) -> tuple[float, list[Decoded]]:
