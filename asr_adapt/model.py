@@ -23,7 +23,7 @@ from torch import nn
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizer
 from transformers.utils import logging as transformers_logging
 
-from asr_adapt.adapter import AdapterCard, at_strength, check_base, read_card
+from asr_adapt.adapter import AdapterCard, at_strength, check_base, read_card, weight_file
 from asr_adapt.base_weights.weights import ResolvedWeights
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
 from asr_adapt.settings import LoraSettings
@@ -172,14 +172,18 @@ def with_adapter(model: SpeechModel, folder: Path, strength: float | None = None
         strength: part of the change that is applied; None for the card's.
 
     Raises:
-        DataError: the adapter is for other weights, or its tensors do not fit.
+        DataError: the adapter is for other weights, its tensors do not fit, or it was
+            never trained.
         UsageError: another strength than 1 for weights that have none.
     """
     card = at_strength(read_card(folder), strength)
     check_base(folder, card, model.name, model.sha256)
+    network = trained_network(model.whisper, folder, card.method, card.strength)
+    if card.method == "lora":
+        check_trained(folder)
     return replace(
         model,
-        network=trained_network(model.whisper, folder, card.method, card.strength),
+        network=network,
         window=card.window,
         card=card,
         hears_silence=card.hears_silence,
@@ -198,7 +202,7 @@ def trained_network(
         strength: part of LoRA's change that is applied.
 
     Raises:
-        DataError: LoRA's tensors do not fit, or were never trained.
+        DataError: LoRA's tensors do not fit.
     """
     if method == "full":
         network: nn.Module = _load_network(folder).to(whisper.device)
@@ -232,12 +236,23 @@ def load_lora(network: nn.Module, folder: Path) -> None:
     """Load the LoRA weights of an adapter folder into a network that has such layers.
 
     Raises:
-        DataError: they do not fit, or were never trained.
+        DataError: they do not fit.
     """
     device = next(network.parameters()).device
-    tensors = load_file(folder / "adapter_model.safetensors", device=str(device))
+    tensors = load_file(weight_file(folder), device=str(device))
     _check_lora_tensors(network, tensors, folder)
     set_peft_model_state_dict(network, tensors)
+
+
+def check_trained(folder: Path) -> None:
+    """Refuse an adapter that changes nothing.
+
+    Raises:
+        DataError: every lora_B is zero, as before the first step.
+    """
+    tensors = load_file(weight_file(folder))
+    if not any(tensor.any() for name, tensor in tensors.items() if "lora_B" in name):
+        raise DataError(f"{folder}: every lora_B is zero; the adapter was never trained")
 
 
 def set_strength(network: nn.Module, strength: float) -> None:
@@ -260,8 +275,6 @@ def _check_lora_tensors(network: nn.Module, tensors: dict[str, torch.Tensor], fo
     for what, names in (("missing", missing), ("unexpected", odd), ("of wrong shape", wrong)):
         if names:
             raise DataError(f"{folder}: {len(names)} adapter tensors {what}, such as {names[0]}")
-    if not any(t.any() for k, t in tensors.items() if "lora_B" in k):
-        raise DataError(f"{folder}: every lora_B is zero; the adapter was never trained")
 
 
 def stored_name(parameter: str) -> str:

@@ -365,6 +365,17 @@ def test_jobs_that_cannot_choose_a_step_are_refused(toy: Path, tmp_path: Path) -
         train_toy(toy, replace(job, train=unknown), tmp_path / "unlabelled")
 
 
+def test_a_step_that_has_learned_nothing_yet_is_measured_all_the_same(
+    toy: Path, tmp_path: Path
+) -> None:
+    """The first step's learning rate is 0 where the rate rises, so lora_B is still 0 after it."""
+    settings = replace(
+        toy_job(toy).settings, epochs=1, batch_size=2, evaluations=4, warmup_share=0.5
+    )
+    job = replace(toy_job(toy), settings=settings, train=toy_job(toy).train[:8])
+    assert [row["step"] for row in train_toy(toy, job, tmp_path / "out").dev_wer] == [1, 2, 3, 4]
+
+
 def test_the_whole_slack_range_trains(toy: Path, tmp_path: Path) -> None:
     """Slack is drawn up to twice the setting; that must not leave the window's range."""
     settings = replace(
