@@ -93,7 +93,7 @@ def pick_device(name: str) -> torch.device:
 def computes_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies in bfloat16 faster than in float32.
 
-    GPUs do, and CPUs with instructions for it: there a training step is 1.6 times as fast
+    GPUs do, and CPUs with instructions for it: there a training step is 1.5 to 1.8 times as fast
     (`scripts/bench_precision.py`). On other CPUs bfloat16 is slower.
     """
     if device.type != "cpu":
