@@ -220,7 +220,7 @@ def trained_network(
 
 
 def spare_casts(model: SpeechModel) -> None:
-    """Let autocast cast less in each training step: the same numbers, in an eighth less time.
+    """Let autocast cast less in each training step of LoRA: the same numbers, sooner.
 
     Frozen weights under LoRA layers are kept in bfloat16, to which autocast would bring them in
     each step, and their inputs go into LoRA as they are: peft makes float32 of them, and autocast

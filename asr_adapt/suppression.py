@@ -1,12 +1,12 @@
 """Tokens that Whisper may not write: symbols and noises anywhere, and the end as the first one.
 
-What transformers' own processors do, for a tenth of the time of decoding less: at each token they
-search the whole vocabulary for the few that they bar.
+What transformers' own processors do, which at each token search the whole vocabulary for the few
+that they bar (`scripts/bench_decode.py` has what that costs).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import torch
 
@@ -14,7 +14,7 @@ from asr_adapt.model import SpeechModel
 
 
 class Suppression:
-    """A logits processor that makes tokens impossible.
+    """A logits processor that makes tokens impossible; ids beyond the vocabulary are left out.
 
     Attributes:
         always: ids that are barred everywhere.
@@ -23,10 +23,15 @@ class Suppression:
     """
 
     def __init__(
-        self, always: Iterable[int], at_first: Iterable[int], n_first: int, device: torch.device
+        self,
+        always: Collection[int],
+        at_first: Collection[int],
+        n_first: int,
+        vocabulary: int,
+        device: torch.device,
     ) -> None:
-        self.always = _ids(always, device)
-        self.at_first = _ids({*always, *at_first}, device)
+        self.always = _ids(always, vocabulary, device)
+        self.at_first = _ids({*always, *at_first}, vocabulary, device)
         self.n_first = n_first
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -49,8 +54,10 @@ def suppression(model: SpeechModel, n_first: int) -> Suppression:
     at_first = set(own.begin_suppress_tokens or ())
     if model.hears_silence:
         at_first.discard(model.tokenizer.convert_tokens_to_ids("<|endoftext|>"))
-    return Suppression(own.suppress_tokens or (), at_first, n_first, model.device)
+    vocabulary = model.whisper.config.vocab_size
+    return Suppression(own.suppress_tokens or (), at_first, n_first, vocabulary, model.device)
 
 
-def _ids(tokens: Iterable[int], device: torch.device) -> torch.Tensor:
-    return torch.tensor(sorted(tokens), dtype=torch.long, device=device)
+def _ids(tokens: Collection[int], vocabulary: int, device: torch.device) -> torch.Tensor:
+    known = sorted(token for token in tokens if 0 <= token < vocabulary)
+    return torch.tensor(known, dtype=torch.long, device=device)

@@ -19,8 +19,8 @@ from tests.toys import CPU, toy_base
 VOCABULARY, FIRST = 50, 4
 
 
-@pytest.mark.parametrize("always", [[3, 7, 49], []], ids=["some", "none"])
-@pytest.mark.parametrize("at_first", [[7, 20], []], ids=["some", "none"])
+@pytest.mark.parametrize("always", [[3, 7, 49], [], [-1, 3, 50]], ids=["some", "none", "odd"])
+@pytest.mark.parametrize("at_first", [[7, 20], [], [7, 99]], ids=["some", "none", "odd"])
 @pytest.mark.parametrize("length", [FIRST, FIRST + 1, FIRST + 9])
 def test_it_bars_what_transformers_own_processors_bar(
     always: list[int], at_first: list[int], length: int
@@ -34,7 +34,8 @@ def test_it_bars_what_transformers_own_processors_bar(
             SuppressTokensAtBeginLogitsProcessor(at_first, FIRST),
         ]
     )
-    assert torch.equal(Suppression(always, at_first, FIRST, CPU)(ids, scores), theirs(ids, scores))
+    ours = Suppression(always, at_first, FIRST, VOCABULARY, CPU)
+    assert torch.equal(ours(ids, scores), theirs(ids, scores))
     assert torch.equal(scores, given)  # the model's own, from which log-probabilities are read
 
 

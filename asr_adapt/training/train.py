@@ -301,7 +301,8 @@ def build_trainer(
     callbacks: Sequence[TrainerCallback],
 ) -> AdaptTrainer:
     """Set the Trainer up: one planned batch a step, in order."""
-    if casts_are_spared(model, job):
+    # DoRA takes the norms of frozen weights, in float32.
+    if computes_bfloat16(model.device) and job.settings.lora.variant != "dora":
         spare_casts(model)
     root = work / "checkpoints"
     staging = work / "staging"
@@ -321,12 +322,6 @@ def build_trainer(
         # Our loss calls parts of the network, which would not sum gradients over processes.
         raise EnvironmentProblem("training runs in one process; start it without torchrun")
     return trainer
-
-
-def casts_are_spared(model: SpeechModel, job: TrainJob) -> bool:
-    """Whether frozen weights may be kept in bfloat16; DoRA takes their norms in float32."""
-    plain_lora = job.settings.method == "lora" and job.settings.lora.variant != "dora"
-    return plain_lora and computes_bfloat16(model.device)
 
 
 def training_batches(
