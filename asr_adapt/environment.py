@@ -29,6 +29,15 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
+def measured_with(device: str) -> dict[str, Any]:
+    """Return what a number depends on beside its command: commit, versions and environment."""
+    return {
+        "commit": source_commit(),
+        "versions": package_versions(),
+        "environment": describe_machine(device),
+    }
+
+
 def describe_machine(device: str) -> dict[str, Any]:
     """Return processor, cores, platform and device in words."""
     return {

@@ -25,9 +25,9 @@ from asr_adapt.audio import apply_long_policy
 from asr_adapt.base_weights.weights import ResolvedWeights
 from asr_adapt.context.telling import Teller, tell_all
 from asr_adapt.decode import SPARE_TOKENS, TOKENS_PER_S, ArmPlan, decode_arms, phrase_boost
-from asr_adapt.environment import describe_machine, package_versions, source_commit
+from asr_adapt.environment import measured_with
 from asr_adapt.errors import UsageError
-from asr_adapt.files import write_whole
+from asr_adapt.files import write_json, write_whole
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.manifest import read_manifest, write_manifest
 from asr_adapt.model import SpeechModel, computes_bfloat16, load_base, pick_device, with_adapter
@@ -263,8 +263,7 @@ def open_run(
         if listed := told_list(test, job.bias_list):
             lines = [f"{' '.join(phrase.split())}\n" for phrase in listed.phrases]
             write_whole(folder / "phrases.txt", "".join(lines))
-    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-    write_whole(path, text)
+    write_json(path, record)
 
 
 def check_same_run(run_dir: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -306,6 +305,8 @@ def run_record(
 ) -> dict[str, Any]:
     """Return everything about a run that a reader of its numbers needs, as JSON."""
     device = pick_device(job.device)
+    measured = measured_with(str(device))
+    measured["environment"]["precision"] = "bfloat16" if computes_bfloat16(device) else "float32"
     window = "full (30 s)"
     if card and card.window_slack_frames is not None:
         window += (
@@ -317,12 +318,7 @@ def run_record(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": list(job.command),
         "seed": job.seed,
-        "commit": source_commit(),
-        "versions": package_versions(),
-        "environment": {
-            **describe_machine(str(device)),
-            "precision": "bfloat16" if computes_bfloat16(device) else "float32",
-        },
+        **measured,
         "model": {
             "name": job.weights.name,
             "source": job.weights.source,

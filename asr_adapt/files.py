@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -19,6 +20,17 @@ def write_whole(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON that a reader finds whole, as `write_whole` does; folders above it are made.
+
+    Raises:
+        ValueError: a number is not finite, which JSON cannot say.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    write_whole(path, text + "\n")
 
 
 def file_sha256(path: Path) -> str:

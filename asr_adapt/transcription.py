@@ -24,7 +24,7 @@ from asr_adapt.base_weights.weights import ResolvedWeights
 from asr_adapt.decode import decode_arms
 from asr_adapt.errors import DataError, UsageError
 from asr_adapt.evaluation import EvaluationJob, TestSet, arm_plan, list_record
-from asr_adapt.files import file_sha256, write_whole
+from asr_adapt.files import file_sha256, write_json
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
 from asr_adapt.records import BiasList, Hypothesis, Utterance
@@ -172,9 +172,8 @@ def open_folder(
         if sounds.setdefault(recording.name, digest) != digest:
             reason = f"another recording '{recording.name}' was transcribed there"
             raise UsageError(f"{out_dir}: {reason}; use another --out")
-    out_dir.mkdir(parents=True, exist_ok=True)
     record = {"kind": "asr-adapt transcripts", "made_with": made_with, "recordings": sounds}
-    write_whole(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    write_json(path, record)
     return made_with
 
 

@@ -30,8 +30,8 @@ from scipy.signal import resample_poly
 from asr_adapt.base_weights.weights import resolve_weights
 from asr_adapt.context.boosting import BoostPlan
 from asr_adapt.decode import encode_sounds, generate, phrase_boost
-from asr_adapt.environment import describe_machine, package_versions, source_commit
-from asr_adapt.files import write_whole
+from asr_adapt.environment import measured_with
+from asr_adapt.files import write_json
 from asr_adapt.model import SpeechModel, load_base, pick_device, prompted_start
 from asr_adapt.settings import BoostSettings
 
@@ -84,15 +84,10 @@ def main() -> None:
         **measure_decoding(model, names, options.rounds, clock),
         "command": f"scripts/bench_bias.py --model {options.model} --phrases {options.phrases}"
         f" --rounds {options.rounds} --seed {options.seed} --device {options.device}",
-        "commit": source_commit(),
-        "versions": package_versions(),
-        "environment": {
-            **describe_machine(str(model.device)),
-            "threads": torch.get_num_threads(),
-        },
+        "threads": torch.get_num_threads(),
+        **measured_with(str(model.device)),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(options.out, json.dumps(result, indent=1) + "\n")
+    write_json(options.out, result)
     print(json.dumps(result, indent=1))
 
 

@@ -27,8 +27,8 @@ from asr_adapt.base_weights.weights import resolve_weights
 from asr_adapt.context.bias import plain_words, read_bias_list, said_phrases
 from asr_adapt.context.bias_file import BiasChoice
 from asr_adapt.context.trials import DevSpeech, DevTrials
-from asr_adapt.environment import describe_machine, package_versions, source_commit
-from asr_adapt.files import write_whole
+from asr_adapt.environment import measured_with
+from asr_adapt.files import write_json
 from asr_adapt.manifest import read_manifest
 from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
 from asr_adapt.progress import ProgressDisplay
@@ -78,12 +78,9 @@ def main() -> None:
         "rows": list(measure_all(run, options.run / "adapter", spoken, lists)),
         "command": " ".join(["scripts/bench_context.py", *sys.argv[1:]]),
         "seed": options.seed,
-        "commit": source_commit(),
-        "versions": package_versions(),
-        "environment": describe_machine("cpu"),
+        **measured_with("cpu"),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(options.out, json.dumps(result, indent=1) + "\n")
+    write_json(options.out, result)
 
 
 def said_in(utterance: Utterance, known: set[str]) -> tuple[str, ...]:

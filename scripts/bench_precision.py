@@ -26,8 +26,8 @@ from transformers import GenerationConfig, GenerationMixin
 from transformers.modeling_outputs import BaseModelOutput
 
 from asr_adapt.base_weights.weights import resolve_weights
-from asr_adapt.environment import describe_machine, package_versions, source_commit
-from asr_adapt.files import write_whole
+from asr_adapt.environment import measured_with
+from asr_adapt.files import write_json
 from asr_adapt.model import (
     SpeechModel,
     computes_bfloat16,
@@ -63,12 +63,10 @@ def main() -> None:
         "models": {name: measure(name, options.rounds) for name in options.model},
         "command": f"scripts/bench_precision.py --model {' '.join(options.model)}"
         f" --rounds {options.rounds}",
-        "commit": source_commit(),
-        "versions": package_versions(),
-        "environment": {**describe_machine("cpu"), "threads": torch.get_num_threads()},
+        "threads": torch.get_num_threads(),
+        **measured_with("cpu"),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(options.out, json.dumps(result, indent=1) + "\n")
+    write_json(options.out, result)
     print(json.dumps(result, indent=1))
 
 

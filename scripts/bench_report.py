@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the tests are no installed package
 
 from asr_adapt.environment import describe_machine, package_versions, source_commit  # noqa: E402
-from asr_adapt.files import write_whole  # noqa: E402
+from asr_adapt.files import write_json  # noqa: E402
 from asr_adapt.reporting.build import build_report  # noqa: E402
 from tests import browser  # noqa: E402
 
@@ -62,8 +62,7 @@ def main() -> None:
             }
     result["command"] = "scripts/bench_report.py --parts counts,hostile,page,time --run RUN"
     result |= {"versions": package_versions(), "environment": describe_machine("cpu")}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(options.out, json.dumps(result, indent=1) + "\n")
+    write_json(options.out, result)
     print(json.dumps(result, indent=1))
 
 

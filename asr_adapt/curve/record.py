@@ -15,7 +15,7 @@ from typing import Any
 
 from asr_adapt.config import build
 from asr_adapt.errors import DataError, UsageError
-from asr_adapt.files import write_whole
+from asr_adapt.files import write_json
 
 CURVE_NAME = "curve.json"
 CURVE_KIND = "asr-adapt learning curve"
@@ -198,8 +198,7 @@ def _known(value: Any) -> Any:
 
 def write_curve(path: Path, curve: LearningCurve) -> None:
     """Write a ``curve.json`` that a reader finds whole."""
-    text = json.dumps(curve_to_json(curve), indent=1, ensure_ascii=False, allow_nan=False)
-    write_whole(path, text + "\n")
+    write_json(path, curve_to_json(curve))
 
 
 def read_curve(path: Path) -> LearningCurve:

@@ -7,7 +7,6 @@ clip vanishes: what is not kept has its reason in all three places that people l
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from typing import Any
 
 from asr_adapt.corrections import Correction, write_corrections
 from asr_adapt.errors import DataError, UsageError
-from asr_adapt.files import write_whole
+from asr_adapt.files import write_json
 from asr_adapt.manifest import write_manifest
 from asr_adapt.records import PSEUDO_CONFIDENCE, Utterance
 from asr_adapt.unlabelled.agreement import AGREEMENT_SHARE, Vote
@@ -189,7 +188,7 @@ def pseudo_record(
 
 def write_record(out_dir: Path, record: dict[str, Any]) -> None:
     """Write ``pseudo.json``."""
-    write_whole(out_dir / "pseudo.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    write_json(out_dir / "pseudo.json", record)
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -34,7 +34,7 @@ from asr_adapt.decode import (
 )
 from asr_adapt.environment import package_versions
 from asr_adapt.errors import ManifestError, UsageError
-from asr_adapt.files import write_whole
+from asr_adapt.files import write_json
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.model import SpeechModel, load_base, pick_device, prompted_start, with_adapter
 from asr_adapt.records import BiasList, Utterance
@@ -291,8 +291,7 @@ def open_folder(folder: Path, record: dict[str, Any], resume: bool) -> None:
     """
     path = folder / RECORD_NAME
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        write_json(path, record)
         return
     if not resume:
         raise UsageError(f"{folder}: holds decodings already; use --resume or another --out")
