@@ -171,6 +171,7 @@ NO_LABELS = {
 def root(tmp_path: Path) -> Path:
     recipes = tmp_path / "recipes"
     write(recipes, "maritime/results/whisper-tiny.en-demo.json", result())
+    write(recipes, "maritime/results/whisper-tiny.en.json", result())
     write(recipes, "maritime/results/whisper-base.json", result())
     for name in ("dialogue", "atc", "dispatch"):
         write(recipes, f"{name}/results/whisper-tiny.en-demo.json", result())
