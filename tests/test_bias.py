@@ -137,10 +137,10 @@ def test_data_without_context_is_told_its_rare_words() -> None:
     rows = [utterance(f"u{i}", "the ship leaves port") for i in range(60)]
     rows.append(utterance("rare", "the ship Alcyone leaves port"))
     contexts = training_contexts(rows)
-    assert contexts["rare"] == ("alcyone",)
-    assert contexts["u0"] == ()
+    assert contexts[-1] == ("alcyone",)
+    assert contexts[:-1] == [()] * 60
 
 
 def test_data_with_context_keeps_it() -> None:
     rows = [utterance("a", "alcyone", ("Beta",)), utterance("b", "alcyone")]
-    assert training_contexts(rows) == {"a": ("Beta",), "b": ()}
+    assert training_contexts(rows) == [("Beta",), ()]

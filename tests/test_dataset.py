@@ -64,7 +64,7 @@ def batches(
         prompts=PromptSettings(),
         augmentation=augmentation or Augmentation(channel="vhf"),
         replay=ReplaySettings(),
-        soft={},
+        soft=[None] * len(utterances),
         seed=seed,
     )
 
@@ -303,11 +303,38 @@ def test_a_missing_sound_names_the_utterance(toy: Path) -> None:
         prompts=PromptSettings(),
         augmentation=Augmentation(),
         replay=ReplaySettings(),
-        soft={},
+        soft=[None],
         seed=1,
     )
     with pytest.raises(DataError, match=gone.utterance_id):
         _ = items[0]
+
+
+def test_labelled_and_general_speech_may_share_an_id(toy: Path) -> None:
+    items = batches(toy, epochs=1, augmentation=Augmentation())
+    labelled, other = (replace(u, utterance_id="0001") for u in items.utterances[:2])
+    assert labelled.context
+    other = replace(other, context=())
+    n_tokens = len(text_tokens(items.model, other.reference or "")) + 1
+    soft = likeliest(torch.randn(n_tokens, 50, generator=torch.Generator().manual_seed(1)))
+    told = TrainingBatches(
+        items.model,
+        [labelled, other],
+        [BatchPlan(0, (0, 1))],
+        window=Window(64),
+        mix=PromptMix(true_share=1.0, wrong_share=0.0, max_distractors=0),
+        prompts=PromptSettings(),
+        augmentation=Augmentation(),
+        replay=ReplaySettings(),
+        soft=[None, soft],
+        seed=1,
+    )
+    batch = told[0]
+    taught = batch["labels"] != IGNORED_LABEL
+    assert told.contexts == [labelled.context, ()]
+    assert torch.equal(batch["target_ids"][0, taught[0], 0], batch["labels"][0, taught[0]])
+    assert torch.equal(batch["target_shares"][0, taught[0], 0], torch.ones(int(taught[0].sum())))
+    assert torch.equal(batch["target_ids"][1, taught[1]], soft.cut(16).ids.long())
 
 
 def test_soft_texts_fill_the_places_of_labels_and_no_others() -> None:

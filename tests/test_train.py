@@ -404,7 +404,7 @@ def test_the_loss_is_that_of_an_independent_computation(method: str, toy: Path) 
     model = training.trainable(toy_base(toy), job, hears_silence=False)
     model.network.eval()  # no dropout
     plans = plan_batches([u.duration_s for u in job.train], 4, 2, job.seed)
-    batch = training.training_batches(model, job, job.train, plans, {})[0]
+    batch = training.training_batches(model, job, job.train, plans, [None] * len(job.train))[0]
     loss = float(training.training_loss(model, batch).detach())
 
     whisper = model.whisper.double()
@@ -430,34 +430,28 @@ def test_a_soft_target_that_is_sure_of_the_text_is_the_text(toy: Path) -> None:
     model.network.eval()
     rows = job.train[:4]
     plans = [BatchPlan(0, tuple(range(4)))]
-    hard = training.training_batches(model, job, rows, plans, {})[0]
-    places = {
-        u.utterance_id: hard["labels"][i][hard["labels"][i] != IGNORED_LABEL]
-        for i, u in enumerate(rows)
-    }
-    sure = {
-        uid: SoftText(ids=labels[:, None].int(), shares=torch.ones(len(labels), 1))
-        for uid, labels in places.items()
-    }
+    hard = training.training_batches(model, job, rows, plans, [None] * 4)[0]
+    places = [labels[labels != IGNORED_LABEL] for labels in hard["labels"]]
+    sure = [
+        SoftText(ids=labels[:, None].int(), shares=torch.ones(len(labels), 1)) for labels in places
+    ]
     same = training.training_batches(model, job, rows, plans, sure)[0]
     assert all(torch.equal(hard[name], same[name]) for name in hard)
 
-    unsure = {
-        uid: _drawn_soft(len(labels), seed) for seed, (uid, labels) in enumerate(places.items())
-    }
+    unsure = [_drawn_soft(len(labels), seed) for seed, labels in enumerate(places)]
     soft = training.training_batches(model, job, rows, plans, unsure)[0]
     loss = float(training.training_loss(model, soft).detach())
     whisper = model.whisper.double()
     terms: list[float] = []
     with torch.inference_mode():
-        for i, utterance in enumerate(rows):
+        for i, drawn in enumerate(unsure):
             hidden = encode(whisper, soft["input_features"][i : i + 1].double())
             logits = whisper(
                 encoder_outputs=(hidden,), decoder_input_ids=soft["decoder_input_ids"][i : i + 1]
             ).logits[0]
             found = logits[soft["labels"][i] != IGNORED_LABEL].log_softmax(-1)
             target = torch.zeros_like(found)
-            told = unsure[utterance.utterance_id].cut(job.settings.replay.likeliest)
+            told = drawn.cut(job.settings.replay.likeliest)
             target.scatter_(-1, told.ids.long(), told.shares.double())
             divergence = torch.nn.functional.kl_div(found, target, reduction="none").sum(-1)
             entropy = -torch.xlogy(target, target).sum(-1)

@@ -124,25 +124,22 @@ def plain_words(text: str) -> str:
     return " ".join(word.strip("'") for word in kept.split() if word.strip("'"))
 
 
-def training_contexts(utterances: Sequence[Utterance]) -> dict[str, tuple[str, ...]]:
-    """Give each training utterance phrases to be told, by utterance id.
+def training_contexts(utterances: Sequence[Utterance]) -> list[tuple[str, ...]]:
+    """Give each training utterance phrases to be told, in the order of the utterances.
 
     An utterance's own context where the data has any. Where none of the data has, the words of its
     reference that are rare in the training set stand in for it, so that the adapter keeps listening
     to prompts (after the rare-word lists of Le et al. 2021, https://arxiv.org/abs/2104.02194).
     """
     if any(u.context for u in utterances):
-        return {u.utterance_id: u.context for u in utterances}
-    words = {u.utterance_id: plain_words(u.reference or "").split() for u in utterances}
+        return [u.context for u in utterances]
+    words = [plain_words(u.reference or "").split() for u in utterances]
     frequency: dict[str, int] = {}
-    for said in words.values():
+    for said in words:
         for word in set(said):
             frequency[word] = frequency.get(word, 0) + 1
     rare = max(2, len(utterances) // 50)
-    return {
-        uid: unique(w for w in said if len(w) > 3 and frequency[w] <= rare)
-        for uid, said in words.items()
-    }
+    return [unique(w for w in said if len(w) > 3 and frequency[w] <= rare) for said in words]
 
 
 def draw_training_phrases(

@@ -8,7 +8,7 @@ them. Shapes: B batch, M mel bins, F encoder frames, L decoder tokens.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -121,14 +121,15 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
 
     Args:
         model: for its tokenizer and feature extractor.
-        utterances: training utterances with references.
+        utterances: training utterances with references; ids need not differ, as labelled and
+            general speech come from files of their own.
         plans: from `plan_batches`.
         window: the window to train with; its slack is drawn between half and one and a half.
         mix: how often which kind of prompt is given.
         prompts: how phrases become a prompt.
         augmentation: what is done to the sound.
         replay: over which channels general speech is sent, and how much of ``soft`` is taught.
-        soft: what else the text of some utterances might be, by id.
+        soft: what else the text of each utterance might be; None where it is certain.
         seed: of everything drawn.
     """
 
@@ -143,7 +144,7 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         prompts: PromptSettings,
         augmentation: Augmentation,
         replay: ReplaySettings,
-        soft: Mapping[str, SoftText],
+        soft: Sequence[SoftText | None],
         seed: int,
     ) -> None:
         self.model = model
@@ -157,8 +158,12 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         self.soft = soft
         self.seed = seed
         self.contexts = training_contexts(utterances)
-        self.pool = unique(p for c in self.contexts.values() for p in c)
-        said = {p for u in utterances for p in self._said(u)}
+        self.pool = unique(p for c in self.contexts for p in c)
+        said = {
+            phrase
+            for u, context in zip(utterances, self.contexts, strict=True)
+            for phrase in said_phrases(context, u.reference or "")
+        }
         self.alike = sound_alikes(said, self.pool, plain_words) if mix.alike_share else {}
 
     def __len__(self) -> int:
@@ -171,20 +176,17 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         sounds = [self._sound(u, plan.epoch) for u in chosen]
         features = mel_features(self.model, sounds, self._frames(sounds, rng))
         features = mask_spectrum(features, sounds, self.augmentation, int(rng.integers(2**31)))
-        tokens = collate_tokens([self._tokens(u, rng) for u in chosen], self._pad_id)
-        targets = collate_targets(tokens["labels"], [self._soft(u) for u in chosen])
+        tokens = collate_tokens([self._tokens(i, rng) for i in plan.indices], self._pad_id)
+        targets = collate_targets(tokens["labels"], [self._soft(i) for i in plan.indices])
         return {"input_features": features, **tokens, **targets}
 
     @property
     def _pad_id(self) -> int:
         return int(self.model.tokenizer.convert_tokens_to_ids("<|endoftext|>"))
 
-    def _soft(self, utterance: Utterance) -> SoftText | None:
-        soft = self.soft.get(utterance.utterance_id)
+    def _soft(self, row: int) -> SoftText | None:
+        soft = self.soft[row]
         return soft.cut(self.replay.likeliest) if soft else None
-
-    def _said(self, utterance: Utterance) -> tuple[str, ...]:
-        return said_phrases(self.contexts[utterance.utterance_id], utterance.reference or "")
 
     def _sound(self, utterance: Utterance, epoch: int) -> np.ndarray:
         sound = load_utterance(utterance)
@@ -217,11 +219,9 @@ class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         drawn = int(rng.integers(slack // 2, slack + slack // 2 + 1))
         return replace(self.window, slack_frames=min(drawn, MAX_FRAMES - 1)).frames(longest_s)
 
-    def _tokens(
-        self, utterance: Utterance, rng: np.random.Generator
-    ) -> tuple[list[int], list[int]]:
+    def _tokens(self, row: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
+        utterance, context = self.utterances[row], self.contexts[row]
         reference = utterance.reference or ""
-        context = self.contexts[utterance.utterance_id]
         phrases = draw_training_phrases(reference, context, self.pool, self.mix, rng, self.alike)
         text = text_tokens(self.model, reference)
         start = prompted_start(self.model, (), utterance.language)

@@ -9,7 +9,7 @@ left out, with a notice.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,12 +30,12 @@ class GeneralSpeech:
     Attributes:
         replay: to mix into training.
         dev: to measure what is forgotten; none of it is in ``replay``.
-        soft: what else the base model might have written of ``replay``, by utterance id.
+        soft: what else the base model might have written of each clip in ``replay``.
     """
 
     replay: Sequence[Utterance] = ()
     dev: Sequence[Utterance] = ()
-    soft: Mapping[str, SoftText] = field(default_factory=dict)
+    soft: Sequence[SoftText | None] = ()
 
 
 def teach(
@@ -89,12 +89,12 @@ def usable(row: Hypothesis) -> bool:
 
 def with_lessons(
     clips: Sequence[Utterance], found: Mapping[str, Lesson]
-) -> tuple[list[Utterance], dict[str, SoftText]]:
-    """Return the clips that can be taught, each with its text, and what else it might be, by id."""
-    rows = [(clip, found[key]) for key, clip in keyed(clips)]
-    kept = [(clip, lesson) for clip, lesson in rows if usable(lesson.row)]
-    soft = {clip.utterance_id: lesson.soft for clip, lesson in kept if lesson.soft}
-    return [with_text(clip, lesson.row.text) for clip, lesson in kept], soft
+) -> tuple[list[Utterance], list[SoftText | None]]:
+    """Return the clips that can be taught, each with its text, and what else each might be."""
+    heard = [(clip, found[key]) for key, clip in keyed(clips)]
+    kept = [(clip, lesson) for clip, lesson in heard if usable(lesson.row)]
+    rows = [with_text(clip, lesson.row.text) for clip, lesson in kept]
+    return rows, [lesson.soft for _, lesson in kept]
 
 
 def with_text(clip: Utterance, text: str) -> Utterance:

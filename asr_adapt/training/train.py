@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,8 @@ def finetune(
     selection = DevSelection(base, model, job, dev_sets(job, general.dev, work), work, stop)
     watch = Watch([sum(rows[i].duration_s for i in p.indices) for p in plans], observer)
     watch.selection = selection
-    batches = training_batches(model, job, rows, plans, general.soft)
+    soft = [*(None for _ in job.train), *general.soft, *(None for _ in quiet)]
+    batches = training_batches(model, job, rows, plans, soft)
     trainer = build_trainer(model, job, work, batches, [selection, watch, StopAtStep(stop)])
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -329,7 +330,7 @@ def training_batches(
     job: TrainJob,
     rows: Sequence[Utterance],
     plans: Sequence[BatchPlan],
-    soft: Mapping[str, SoftText],
+    soft: Sequence[SoftText | None],
 ) -> TrainingBatches:
     """Return the batches of the whole run."""
     return TrainingBatches(
