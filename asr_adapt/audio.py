@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -292,6 +293,26 @@ def frame_energy(samples: Samples, frame: int) -> NDArray[np.float64]:
     return means
 
 
+def is_long(utterance: Utterance) -> bool:
+    """Whether an utterance is longer than Whisper hears at once."""
+    return utterance.duration_s > MAX_UTTERANCE_S + END_SLACK_S
+
+
+def refuse_long(labelled: Iterable[Utterance]) -> None:
+    """Refuse labelled speech that would have to be split: nothing says which words a piece has.
+
+    Raises:
+        AudioError: naming the first such utterance.
+    """
+    for utterance in filter(is_long, labelled):
+        reason = (
+            f"lasts {utterance.duration_s:.1f} s and Whisper hears {MAX_UTTERANCE_S:g} s at once, "
+            "and nothing says which of its words a piece would have: cut it, or leave such ones "
+            "out with --long skip"
+        )
+        raise AudioError(utterance.audio_path, reason, utterance.utterance_id)
+
+
 def apply_long_policy(
     utterances: list[Utterance], policy: LongPolicy
 ) -> tuple[list[Utterance], list[Utterance]]:
@@ -314,7 +335,7 @@ def apply_long_policy(
     kept: list[Utterance] = []
     skipped: list[Utterance] = []
     for utterance in utterances:
-        if utterance.duration_s <= MAX_UTTERANCE_S + END_SLACK_S:
+        if not is_long(utterance):
             kept.append(utterance)
         elif policy == "skip":
             skipped.append(utterance)

@@ -6,6 +6,7 @@ on with the untouched base model (https://github.com/huggingface/peft/issues/211
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -78,16 +79,18 @@ def pick_device(name: str) -> torch.device:
     """Return the device called ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        EnvironmentProblem: a GPU is asked for and torch sees none.
+        EnvironmentProblem: a GPU is asked for that torch does not see.
+        UsageError: there is no such name.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise EnvironmentProblem(f"device {name}: torch sees no GPU here; use --device cpu")
-    try:
-        return torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"device {name!r} is unknown; use auto, cpu or cuda") from None
+    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
+        raise UsageError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N")
+    device = torch.device(name)
+    seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= seen:
+        raise EnvironmentProblem(f"device {name}: torch sees {seen} GPUs here; use --device cpu")
+    return device
 
 
 def computes_bfloat16(device: torch.device) -> bool:

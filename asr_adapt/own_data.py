@@ -10,7 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asr_adapt.audio import LongPolicy, apply_long_policy, estimate_snr_db, load_utterance
+from asr_adapt.audio import (
+    LongPolicy,
+    apply_long_policy,
+    estimate_snr_db,
+    load_utterance,
+    refuse_long,
+)
 from asr_adapt.base_weights.weight_cache import cache_root
 from asr_adapt.errors import AudioError, DataError, LeakError
 from asr_adapt.importers.columns import ColumnNames
@@ -156,12 +162,13 @@ def training_data(
     Rows that their data assigns to the test split are left out.
 
     Raises:
+        AudioError: labelled speech is longer than Whisper hears at once.
         DataError: nothing is left to train on.
     """
     labelled = [u for u in data.utterances if u.reference is not None]
     if len(labelled) < len(data.utterances):
         notice(f"{len(data.utterances) - len(labelled)} utterances without text are not trained on")
-    apply_long_policy(labelled, "error")
+    refuse_long([*labelled, *(dev.utterances if dev else [])])
     marked = select_split(labelled, "dev")
     rest = [u for u in labelled if u.tags.get("split") not in ("dev", "test")]
     if dev is not None:

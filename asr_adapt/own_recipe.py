@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asr_adapt.audio import apply_long_policy
+from asr_adapt.audio import refuse_long
 from asr_adapt.config import FOLDER_NAME, load_recipe
 from asr_adapt.errors import DataError, LeakError, UsageError
 from asr_adapt.manifest import read_manifest, select_split, write_manifest
@@ -155,7 +155,7 @@ def split_parts(data: CheckedData, wanted: NewRecipe, notice: Notice) -> Parts:
     rows = [u for u in data.utterances if u.reference is not None]
     if len(rows) < len(data.utterances):
         notice(f"{len(data.utterances) - len(rows)} utterances without text are left out")
-    apply_long_policy(rows, "error")
+    refuse_long(rows)
     test, rest, test_rule = set_apart(rows, "test", wanted.test_share, wanted.seed)
     share = wanted.dev_share / (1 - wanted.test_share)
     dev, train, dev_rule = set_apart(rest, "dev", share, wanted.seed)

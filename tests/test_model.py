@@ -355,8 +355,18 @@ def test_bfloat16_hears_what_float32_hears(monkeypatch: pytest.MonkeyPatch) -> N
 def test_devices() -> None:
     assert pick_device("cpu").type == "cpu"
     assert pick_device("auto").type in ("cpu", "cuda")
-    with pytest.raises(UsageError, match="abacus"):
-        pick_device("abacus")
+    for name in ("abacus", "mps", "meta", "cuda:", "cuda:x"):
+        with pytest.raises(UsageError, match=name):
+            pick_device(name)
     if not torch.cuda.is_available():
         with pytest.raises(EnvironmentProblem, match="--device cpu"):
             pick_device("cuda")
+
+
+def test_only_gpus_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert pick_device("auto") == torch.device("cuda")
+    assert pick_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(EnvironmentProblem, match="sees 2 GPUs"):
+        pick_device("cuda:2")

@@ -100,6 +100,17 @@ def test_the_split_column_and_given_dev_data_come_first(toy: Path) -> None:
     assert chosen.dev == given.utterances
 
 
+@pytest.mark.parametrize("part", ["train", "dev"])
+def test_labelled_speech_that_would_have_to_be_split_is_refused(part: str, toy: Path) -> None:
+    rows = {name: toy_rows(toy, name) for name in ("train", "dev")}
+    rows[part][1] = replace(rows[part][1], duration_s=45.0)
+    train, dev = CheckedData(rows["train"], []), CheckedData(rows["dev"], [])
+    with pytest.raises(DataError, match=rows[part][1].utterance_id) as refused:
+        training_data(train, dev, 1, silent)
+    assert "--long skip" in str(refused.value)
+    assert "--long split" not in str(refused.value)
+
+
 def test_dev_labels_that_a_model_wrote_are_said(toy: Path) -> None:
     rows = toy_rows(toy, "train")
     made = [replace(u, tags={**u.tags, PSEUDO_CONFIDENCE: "0.81"}) for u in rows]

@@ -13,7 +13,7 @@ import torch
 
 from asr_adapt.adapter import AdapterCard, read_card
 from asr_adapt.decode import decode_arms, decode_batch
-from asr_adapt.errors import DataError, Stopped, UsageError
+from asr_adapt.errors import DataError, EnvironmentProblem, Stopped, UsageError
 from asr_adapt.model import encode
 from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.settings import TrainSettings
@@ -383,6 +383,20 @@ def test_the_whole_slack_range_trains(toy: Path, tmp_path: Path) -> None:
     )
     job = replace(toy_job(toy), settings=settings, train=toy_job(toy).train[:8])
     assert train_toy(toy, job, tmp_path / "out").window_slack_frames == 1400
+
+
+def test_a_batch_is_one_item_and_a_second_one_is_not_lost() -> None:
+    item = {"labels": torch.zeros(2, 3)}
+    assert training.only_item([item]) is item
+    with pytest.raises(ValueError, match="too many values"):
+        training.only_item([item, item])
+
+
+def test_training_on_another_gpu_than_the_first_says_how() -> None:
+    for name in ("cpu", "cuda", "cuda:0"):
+        training.check_device(torch.device(name))
+    with pytest.raises(EnvironmentProblem, match="CUDA_VISIBLE_DEVICES=3"):
+        training.check_device(torch.device("cuda:3"))
 
 
 @pytest.mark.parametrize("method", METHODS)

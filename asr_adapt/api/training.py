@@ -129,6 +129,7 @@ def training_job(
     session: Session | None = None,
 ) -> TrainJob:
     """Read and check what `finetune` trains on; the arguments are as there."""
+    from asr_adapt.audio import apply_long_policy
     from asr_adapt.own_data import read_checked, refuse_leaks, select_for_test, training_data
     from asr_adapt.splits import check_leaks
     from asr_adapt.training.train_job import TrainJob
@@ -150,6 +151,9 @@ def training_job(
         allow_leaks,
         display.say,
     )
+    unlabelled = read_checked(Path(general), reading, display).utterances if general else []
+    if reading.long == "split":  # the model writes the text of each piece itself
+        unlabelled, _ = apply_long_policy(unlabelled, "split")
     return TrainJob(
         train=chosen.train,
         dev=chosen.dev,
@@ -157,7 +161,7 @@ def training_job(
         prompts=prompts or PromptSettings(),
         normaliser=normaliser,
         seed=seed,
-        general=read_checked(Path(general), reading, display).utterances if general else [],
+        general=unlabelled,
         command=session.command,
         report_to=report_to,
     )

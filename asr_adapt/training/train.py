@@ -119,6 +119,7 @@ def finetune(
     """
     if not job.dev:
         raise DataError("no dev utterances: the best step cannot be chosen without them")
+    check_device(base.device)
     check_references([*job.train, *job.dev], base)
     check_dev_words(job)
     work = out_dir / "training"
@@ -325,6 +326,19 @@ def build_trainer(
     return trainer
 
 
+def check_device(device: torch.device) -> None:
+    """Refuse what the Trainer would not train on.
+
+    Raises:
+        EnvironmentProblem: a GPU that is not the first one; the Trainer takes that.
+    """
+    if device.index:
+        raise EnvironmentProblem(
+            f"device {device}: training runs on the first GPU that torch sees; use --device cuda "
+            f"with CUDA_VISIBLE_DEVICES={device.index}"
+        )
+
+
 def training_batches(
     model: SpeechModel,
     job: TrainJob,
@@ -349,7 +363,8 @@ def training_batches(
 
 def only_item(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     """Collate for a data set whose items are whole batches."""
-    return items[0]
+    (item,) = items  # a second one would be lost without a word
+    return item
 
 
 def training_arguments(
@@ -359,7 +374,7 @@ def training_arguments(
     on_gpu = model.device.type == "cuda"
     if job.report_to != "none":
         check_tracker(job.report_to, "--report-to")
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(staging),
         max_steps=steps,
         per_device_train_batch_size=1,
@@ -383,6 +398,10 @@ def training_arguments(
         report_to=[] if job.report_to == "none" else [job.report_to],
         run_name=work.parent.name,
     )
+    if arguments.n_gpu > 1:
+        # The Trainer would split each batch among all GPUs it sees, and a planned batch is whole.
+        arguments._n_gpu = 1
+    return arguments
 
 
 class StopAtStep(TrainerCallback):  # type: ignore[misc]
