@@ -22,6 +22,7 @@ from asr_adapt.training import selection
 from asr_adapt.training import train as training
 from asr_adapt.training.dataset import IGNORED_LABEL, BatchPlan, SoftText, plan_batches
 from asr_adapt.training.lessons import likeliest
+from asr_adapt.training.selection import DevSelection
 from asr_adapt.training.strength import WordErrors
 from asr_adapt.training.train import TrainStatus
 from asr_adapt.training.train_job import TrainJob
@@ -147,6 +148,50 @@ def test_a_stop_while_dev_is_decoded_loses_no_candidate(
     card = train_toy(toy, toy_job(toy), tmp_path / "out", resume=True)
     assert card.dev_wer == unbroken["lora"].dev_wer
     assert card.weights_sha256 == unbroken["lora"].weights_sha256
+
+
+def test_a_second_stop_while_the_same_dev_is_decoded_loses_no_candidate(
+    toy: Path, tmp_path: Path, unbroken: dict[str, AdapterCard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, out = toy_job(toy), tmp_path / "out"
+    for resume in (False, True, True):
+        stop = StopRequest()
+
+        def stopping(*arguments: Any, asked: StopRequest = stop) -> None:
+            asked.signal_name = "SIGTERM"
+            decode_arms(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(selection, "decode_arms", stopping)
+            with pytest.raises(Stopped):
+                train_toy(toy, job, out, resume=resume, stop=stop)
+    card = train_toy(toy, job, out, resume=True)
+    assert card.dev_wer == unbroken["lora"].dev_wer
+    assert card.weights_sha256 == unbroken["lora"].weights_sha256
+
+
+def test_training_time_is_counted_over_stops(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each checkpoint, since nobody can note it when killed, and whatever ends training."""
+    job, out = toy_job(toy), tmp_path / "out"
+    record = out / "training" / "seconds.json"
+    noted: list[float] = []
+
+    def observe(status: TrainStatus) -> None:
+        noted.append(json.loads(record.read_text()) if record.exists() else 0.0)
+
+    def interrupted(*_: object) -> None:
+        raise Stopped("while strengths are measured")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DevSelection, "strengths", interrupted)
+        with pytest.raises(Stopped):
+            train_toy(toy, job, out, observer=observe)
+    assert noted[:4] == [0.0] * 4
+    assert 0 < noted[4] == noted[-1] < json.loads(record.read_text())
+    spent = json.loads(record.read_text())
+    assert train_toy(toy, job, out, resume=True).training_s > spent
 
 
 def test_a_run_killed_while_the_adapter_is_published_goes_on(

@@ -167,8 +167,10 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         )
 
     def _as_used(self, folder: Path, strength: float = 1.0) -> SpeechModel:
-        base = copy.deepcopy(self.base.whisper)
-        network = trained_network(base, folder, self.job.settings.method, strength)
+        method = self.job.settings.method
+        whisper = self.base.whisper
+        base = copy.deepcopy(whisper) if method == "lora" else whisper  # LoRA merges into it
+        network = trained_network(base, folder, method, strength)
         return replace(self.model, network=network)
 
     def _folder(self, step: int) -> Path:
@@ -197,9 +199,14 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Measure the candidate that a stop interrupted."""
+        """Measure the candidate that a stop interrupted.
+
+        Raises:
+            Stopped: another stop came; a step further, nobody would measure that candidate.
+        """
         self._drop_after(state.global_step)
         self._measure(state.global_step, args.save_steps, state.max_steps)
+        self.stop.check()
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -212,7 +219,7 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
     def _drop_after(self, step: int) -> None:
         """Forget candidates of steps that a resumed run will take again."""
         kept = [row for row in self._rows() if row["step"] <= step]
-        write_whole(self.log, "".join(json.dumps(row) + "\n" for row in kept))
+        write_rows(self.log, kept)
 
     def _measure(self, step: int, every: float, last: int) -> None:
         due = step > 0 and (step % int(every) == 0 or step == last)
@@ -307,5 +314,9 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
     """Append one measurement to a log."""
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+    write_rows(path, [*read_rows(path), row])
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write a log of measurements whole: a torn one would end every resume."""
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in rows))

@@ -148,21 +148,21 @@ def finetune(
     watch.selection = selection
     soft = [*(None for _ in job.train), *general.soft, *(None for _ in quiet)]
     batches = training_batches(model, job, rows, plans, soft)
-    trainer = build_trainer(model, job, work, batches, [selection, watch, StopAtStep(stop)])
-    started = time.monotonic()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if stop.signal_name:
-        add_seconds(work, time.monotonic() - started)
-    stop.check()
-    average = selection.average()
-    best = selection.best(average)
-    strengths = selection.strengths(
-        best,
-        progress_for("measuring strengths of the adapter")
-        if job.settings.has_strengths and progress_for
-        else None,
-    )
-    add_seconds(work, time.monotonic() - started)
+    clock = TrainingClock(work / "seconds.json")
+    trainer = build_trainer(model, job, work, batches, [selection, watch, clock, StopAtStep(stop)])
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        stop.check()
+        average = selection.average()
+        best = selection.best(average)
+        strengths = selection.strengths(
+            best,
+            progress_for("measuring strengths of the adapter")
+            if job.settings.has_strengths and progress_for
+            else None,
+        )
+    finally:
+        clock.note()
     card = replace(
         make_card(model, job, work, trainer.state, best, selection.results(), strengths),
         averaged=about_average(average, best),
@@ -467,11 +467,28 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         )
 
 
-def add_seconds(work: Path, seconds: float) -> None:
-    """Add up training time over interruptions."""
-    path = work / "seconds.json"
-    before = json.loads(path.read_text()) if path.exists() else 0.0
-    write_whole(path, json.dumps(before + seconds))
+class TrainingClock(TrainerCallback):  # type: ignore[misc]
+    """Adds up training time over interruptions, in a file.
+
+    Noted at each checkpoint as well: who is killed notes nothing, and goes on from there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.since = time.monotonic()
+
+    def note(self) -> None:
+        """Add the time since the last note."""
+        now = time.monotonic()
+        before = json.loads(self.path.read_text()) if self.path.exists() else 0.0
+        write_whole(self.path, json.dumps(before + now - self.since))
+        self.since = now
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Note the time up to a checkpoint, the measuring of its candidate included."""
+        self.note()
 
 
 def make_card(
