@@ -15,11 +15,23 @@ def write_whole(path: Path, text: str) -> None:
     (https://pubs.opengroup.org/onlinepubs/9799919799/functions/rename.html).
     """
     part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    part.write_text(text, encoding="utf-8")
+    put_in_place(part, path)
+
+
+def put_in_place(part: Path, path: Path) -> None:
+    """Rename a file that was written beside its place, once all of it is on the disk."""
+    flush(part)
     part.replace(path)
+
+
+def flush(path: Path) -> None:
+    """Put a file or folder entry on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, content: object) -> None:

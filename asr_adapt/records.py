@@ -112,7 +112,7 @@ class Hypothesis:
         prompt: the prompt text that the decoder was given; None without one.
         dropped_phrases: context phrases that did not fit into the prompt.
         avg_logprob: mean log-probability of the decoded tokens; None if nothing was decoded.
-        decode_s: processor time share of this utterance in this arm, encoder included.
+        decode_s: this utterance's share of the time on the clock in this arm, encoder included.
         flags: what is suspicious: ``loop``, ``empty``, ``cap`` (token cap reached), ``untold`` (the
             text of a pass that was told nothing: the told one wrote what stood where nothing like
             it was heard or, if ``loop`` is there too, the same words again and again).

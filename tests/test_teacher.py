@@ -13,13 +13,14 @@ from asr_adapt.adapter import AdapterCard, read_card
 from asr_adapt.audio import load_utterance
 from asr_adapt.decode import ArmPlan, decode_arms
 from asr_adapt.errors import Stopped
+from asr_adapt.files import file_sha256
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.model import SpeechModel, mel_features, prompted_start, with_adapter
 from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.settings import DecodeSettings, ReplaySettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.dataset import REPLAY, text_tokens
-from asr_adapt.training.lessons import content_key, keyed, lessons
+from asr_adapt.training.lessons import keyed, lessons
 from asr_adapt.training.strength import best_strength
 from asr_adapt.training.teacher import draw, teach, usable
 from asr_adapt.training.train import finetune
@@ -56,9 +57,7 @@ def silent(_: str) -> None:
     pass
 
 
-def taught(
-    base: SpeechModel, general: Sequence[Utterance], clips: int = 6, seed: int = 1
-) -> list[str]:
+def taught(base: SpeechModel, general: Sequence[Utterance]) -> list[str]:
     """Return the texts of the clips to replay."""
     settings = ReplaySettings(clips=6, dev_clips=2)
     speech = teach(base, general, settings, 1, stop=StopRequest(), notice=silent)
@@ -99,9 +98,39 @@ def test_the_key_is_the_sound_not_its_name(toy: Path, tmp_path: Path) -> None:
     clip = toy_rows(toy, "train")[0]
     copy = tmp_path / "copy.flac"
     copy.write_bytes(clip.audio_path.read_bytes())
-    assert content_key(replace(clip, audio_path=copy, utterance_id="x")) == content_key(clip)
-    assert content_key(replace(clip, start_s=0.1)) != content_key(clip)
-    assert content_key(replace(clip, language="de")) != content_key(clip)
+    same = replace(clip, audio_path=copy, utterance_id="x")
+    others = [replace(clip, start_s=0.1), replace(clip, language="de")]
+    keys = [key for key, _ in keyed([clip, same, *others])]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+
+
+def test_a_file_is_read_once_for_all_its_stretches(
+    toy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path) -> str:
+        read.append(path)
+        return file_sha256(path)
+
+    monkeypatch.setattr("asr_adapt.training.lessons.file_sha256", counted)
+    clip = toy_rows(toy, "train")[0]
+    keys = [key for key, _ in keyed([replace(clip, start_s=0.1 * i) for i in range(5)])]
+    assert len(set(keys)) == 5
+    assert read == [clip.audio_path]
+
+
+def test_a_damaged_lesson_is_listened_to_again(
+    toy: Path, base: SpeechModel, tmp_path: Path
+) -> None:
+    general = toy_rows(toy, "train")[:10]
+    before = taught(base, general)
+    written = sorted((tmp_path / "cache").rglob("*.safetensors"))
+    assert written
+    written[0].write_bytes(written[0].read_bytes()[:50])
+    assert taught(base, general) == before
+    assert not list((tmp_path / "cache").rglob("*.part"))
 
 
 def test_no_more_is_drawn_than_asked_for_and_a_fifth_is_the_most_for_dev(toy: Path) -> None:
@@ -155,7 +184,7 @@ def test_what_else_a_text_might_be_is_what_the_model_finds_likely(
 ) -> None:
     """Against the network itself, one clip at a time, all its vocabulary in float64."""
     clips = [u for u in toy_rows(toy, "train")[:6]]
-    found = lessons(base, clips, StopRequest(), None)
+    found = lessons(base, keyed(clips), StopRequest(), None)
     whisper = base.whisper.double()
     told = [(clip, found[key]) for key, clip in keyed(clips) if found[key].row.text]
     assert told
@@ -177,7 +206,7 @@ def test_what_else_a_text_might_be_is_what_the_model_finds_likely(
 def test_lessons_are_the_same_after_a_stop_and_whoever_asks(
     toy: Path, base: SpeechModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clips = toy_rows(toy, "train")[:20]
+    clips = keyed(toy_rows(toy, "train")[:20])
     whole = lessons(base, clips, StopRequest(), None)
     monkeypatch.setenv("ASR_ADAPT_CACHE", str(tmp_path / "other"))
     stop = StopRequest()

@@ -48,7 +48,7 @@ def test_what_was_written_becomes_the_text(script: Mapping[str, Any], toy: Path)
         key: Lesson(Hypothesis(key, "base", text, None, flags=flags), None)
         for (key, _), (text, flags) in zip(keyed(clips), texts, strict=True)
     }
-    kept = script["half_clean"](with_lessons(clips, found)[0])
+    kept = script["half_clean"](with_lessons(keyed(clips), found)[0])
     assert [(row.utterance_id, row.reference) for row in kept] == [
         (clips[1].utterance_id, "one"),
         (clips[3].utterance_id, "two"),

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from asr_adapt.channel.microphone import SILENCE_RMS
 from asr_adapt.channel.settings import check_range
 from asr_adapt.channel.signals import (
     AUDIO_RATE_HZ,
@@ -90,7 +91,7 @@ def _set_levels(
     narrow: Tensor, voiced: int, settings: TelephoneSettings, seed: int | torch.Generator
 ) -> Tensor:
     level = active_rms(narrow[: max(voiced, 1)], LINE_RATE_HZ)
-    line = narrow * (10 ** (settings.level_db / 20) / max(level, 1e-5))
+    line = narrow * (10 ** (settings.level_db / 20) / max(level, SILENCE_RMS))
     if settings.noise_db is None:
         return line
     noise = torch.randn(line.numel(), generator=as_generator(seed))

@@ -7,13 +7,12 @@ and renamed last. Resuming takes the newest one whose list holds, and says which
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from asr_adapt.errors import DataError
-from asr_adapt.files import file_sha256
+from asr_adapt.files import file_sha256, flush
 
 LIST_NAME = "files.json"
 PREFIX = "step-"
@@ -44,15 +43,6 @@ def seal(staged: Path, root: Path, step: int) -> Path:
     for old in sorted(root.glob(f"{PREFIX}*"))[:-KEPT]:
         shutil.rmtree(old)
     return target
-
-
-def flush(path: Path) -> None:
-    """Put a file or folder entry on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def fault(checkpoint: Path) -> str | None:

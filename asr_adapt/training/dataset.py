@@ -315,7 +315,7 @@ def through_channel(
 def mask_spectrum(
     features: torch.Tensor, sounds: Sequence[np.ndarray], augmentation: Augmentation, seed: int
 ) -> torch.Tensor:
-    """Hide one stretch of time and one band of each example (SpecAugment), at its mean level."""
+    """Hide one stretch of time and one band of each example (SpecAugment), at the batch's mean."""
     longest = max(len(s) for s in sounds) // (SAMPLES_PER_FRAME // 2)
     time_param = int(longest * augmentation.time_mask_share)
     masked = features.unsqueeze(1)  # torchaudio masks each example on its own given (B, 1, M, T)

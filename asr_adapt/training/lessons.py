@@ -8,14 +8,16 @@ content of the sound, one file a batch, so that a stopped pass goes on where it 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from asr_adapt.base_weights.weight_cache import cache_root
@@ -26,8 +28,8 @@ from asr_adapt.decode import (
     failed_rows,
     hypothesis,
 )
-from asr_adapt.files import file_sha256
-from asr_adapt.model import SpeechModel, autocast, prompted_start
+from asr_adapt.files import file_sha256, put_in_place
+from asr_adapt.model import SpeechModel, autocast, computes_bfloat16, prompted_start
 from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.settings import MOST_LIKELY, DecodeSettings
 from asr_adapt.stopping import StopRequest
@@ -55,17 +57,31 @@ class Lesson:
     soft: SoftText | None
 
 
+VERSION = "2"
+"""Raise it when the same clips have other lessons, or are written down otherwise, than before."""
+
+
 def lessons(
-    base: SpeechModel, clips: Sequence[Utterance], stop: StopRequest, progress: Progress | None
+    base: SpeechModel,
+    clips: Sequence[tuple[str, Utterance]],
+    stop: StopRequest,
+    progress: Progress | None,
 ) -> dict[str, Lesson]:
-    """Return what the base model makes of each clip, by `content_key`, or made before.
+    """Return what the base model makes of each clip, or made before, by the key of its content.
+
+    Args:
+        base: the untouched model.
+        clips: with their keys, from `keyed`.
+        stop: a signal ends the work.
+        progress: told how many clips are done, of how many.
 
     Raises:
         Stopped: a signal came; finished batches are in the cache.
     """
-    named = {key: replace(clip, utterance_id=key) for key, clip in keyed(clips)}
+    named = {key: replace(clip, utterance_id=key) for key, clip in clips}
     batch_size = DecodeSettings().batch_size
-    parts = [base.sha256, str(batch_size), *sorted(named)]
+    precision = "bfloat16" if computes_bfloat16(base.device) else "float32"
+    parts = [VERSION, precision, base.sha256, str(batch_size), *sorted(named)]
     name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
     folder = cache_root() / "teacher" / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,24 +89,33 @@ def lessons(
     batches = bucketed([named[key] for key in sorted(named)], batch_size, base.window.frames)
     for number, batch in enumerate(batches):
         stop.check()
-        path = folder / f"{number}.safetensors"
-        if not path.exists():
-            write_lessons(path, listen(base, batch))
-        found |= read_lessons(path)
+        found |= lessons_in(folder / f"{number}.safetensors", base, batch)
         if progress:
             progress(len(found), len(named))
     stop.check()
     return found
 
 
+def lessons_in(path: Path, base: SpeechModel, batch: Sequence[Utterance]) -> dict[str, Lesson]:
+    """Return the lessons of a batch from its file, which is written if it is missing or damaged."""
+    try:
+        return read_lessons(path)
+    except (FileNotFoundError, SafetensorError):
+        write_lessons(path, listen(base, batch))
+        return read_lessons(path)
+
+
 def keyed(clips: Sequence[Utterance]) -> list[tuple[str, Utterance]]:
-    """Return the clips with the key of their content."""
-    return [(content_key(clip), clip) for clip in clips]
+    """Return the clips with the key of what is heard: a file's bytes, the stretch, the language.
+
+    Each file is read once, however many clips are stretches of it.
+    """
+    file_key = functools.cache(file_sha256)
+    return [(_content_key(file_key(clip.audio_path), clip), clip) for clip in clips]
 
 
-def content_key(clip: Utterance) -> str:
-    """Return a checksum of what is heard: the file's bytes, the stretch and the language."""
-    heard = f"{file_sha256(clip.audio_path)} {clip.start_s} {clip.duration_s} {clip.language}"
+def _content_key(file_key: str, clip: Utterance) -> str:
+    heard = f"{file_key} {clip.start_s} {clip.duration_s} {clip.language}"
     return hashlib.sha256(heard.encode()).hexdigest()[:24]
 
 
@@ -153,9 +178,9 @@ def write_lessons(path: Path, batch: Sequence[Lesson]) -> None:
             key = lesson.row.utterance_id
             tensors |= {f"{key}.ids": lesson.soft.ids, f"{key}.shares": lesson.soft.shares}
     rows = json.dumps([lesson.row.to_json() for lesson in batch])
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # other runs may write the same
     save_file(tensors, part, metadata={"rows": rows})
-    part.replace(path)
+    put_in_place(part, path)
 
 
 def read_lessons(path: Path) -> dict[str, Lesson]:

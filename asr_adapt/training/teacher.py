@@ -65,9 +65,11 @@ def teach(
     drawn = draw(general, settings, seed)
     if not drawn.replay and not drawn.dev:
         return drawn
-    found = lessons(base, [*drawn.replay, *drawn.dev], stop, progress)
-    replay, soft = with_lessons(drawn.replay, found)
-    taught = GeneralSpeech(replay, with_lessons(drawn.dev, found)[0], soft)
+    clips = keyed([*drawn.replay, *drawn.dev])
+    found = lessons(base, clips, stop, progress)
+    replay, soft = with_lessons(clips[: len(drawn.replay)], found)
+    dev, _ = with_lessons(clips[len(drawn.replay) :], found)
+    taught = GeneralSpeech(replay, dev, soft)
     lost = len(drawn.replay) + len(drawn.dev) - len(taught.replay) - len(taught.dev)
     if lost:
         notice(f"{lost} clips of general speech left out: {base.name} loops or hears nothing there")
@@ -88,10 +90,10 @@ def usable(row: Hypothesis) -> bool:
 
 
 def with_lessons(
-    clips: Sequence[Utterance], found: Mapping[str, Lesson]
+    clips: Sequence[tuple[str, Utterance]], found: Mapping[str, Lesson]
 ) -> tuple[list[Utterance], list[SoftText | None]]:
     """Return the clips that can be taught, each with its text, and what else each might be."""
-    heard = [(clip, found[key]) for key, clip in keyed(clips)]
+    heard = [(clip, found[key]) for key, clip in clips]
     kept = [(clip, lesson) for clip, lesson in heard if usable(lesson.row)]
     rows = [with_text(clip, lesson.row.text) for clip, lesson in kept]
     return rows, [lesson.soft for _, lesson in kept]

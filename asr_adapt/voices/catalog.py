@@ -1,7 +1,8 @@
 """The voices that can be installed from PyPI and Debian, each with its engine and its terms.
 
-Data only: `engines` has them speak. A voice is a speaker to a listener; several voices may come
-from one engine (blends of Kokoro's style vectors, hibari with another pitch and vocal tract).
+Data only: `asr_adapt.voices.speech` has them speak. A voice is a speaker to a listener; several
+may come from one engine (blends of Kokoro's style vectors, hibari with another pitch and vocal
+tract).
 """
 
 from __future__ import annotations
