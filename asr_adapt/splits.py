@@ -68,15 +68,35 @@ def split_by_speaker(utterances: Sequence[Utterance], dev_share: float, seed: in
     rules: list[tuple[str, Callable[[Utterance], str]]] = []
     if len(speakers) >= 2:
         rules.append(("by speaker", lambda u: u.block))
-    rules.append(("by recording", lambda u: u.recording))
+    recordings = _recordings(utterances)
+    rules.append(("by recording", lambda u: recordings[u.utterance_id]))
     for rule, block in rules:
         dev_blocks = _draw(utterances, block, dev_share * total_s, seed)
         dev = [u for u in utterances if block(u) in dev_blocks]
         if 0 < len(dev) < len(utterances) and sum(u.duration_s for u in dev) <= most_s:
-            return _split(utterances, dev, _in_words(rule, speakers, utterances))
+            files = len(set(recordings.values()))
+            return _split(utterances, dev, _in_words(rule, speakers, files))
     dev_ids = _draw(utterances, lambda u: u.utterance_id, dev_share * total_s, seed)
     dev = [u for u in utterances if u.utterance_id in dev_ids]
     return _split(utterances, dev, "by utterance: too few recordings to keep them apart")
+
+
+def _recordings(utterances: Iterable[Utterance]) -> dict[str, str]:
+    """Name the recording of each utterance, by its id; a file under several names is one."""
+    renamed: dict[str, str] = {}
+    of_file: dict[Path, str] = {}
+
+    def known_as(name: str) -> str:
+        while name in renamed:
+            name = renamed[name]
+        return name
+
+    rows = list(utterances)
+    for u in rows:
+        names = {known_as(u.recording), known_as(of_file.setdefault(u.audio_path, u.recording))}
+        if len(names) == 2:
+            renamed[max(names)] = min(names)
+    return {u.utterance_id: known_as(u.recording) for u in rows}
 
 
 def _draw(
@@ -106,11 +126,10 @@ def _split(utterances: Sequence[Utterance], dev: list[Utterance], rule: str) -> 
     return Split(train, tuple(dev), rule)
 
 
-def _in_words(rule: str, speakers: set[str], utterances: Sequence[Utterance]) -> str:
+def _in_words(rule: str, speakers: set[str], files: int) -> str:
     """Say how the parts were separated, and what that does not promise."""
     if rule == "by speaker":
         return f"by speaker: none of {len(speakers)} speakers is in both parts"
-    files = len({utterance.recording for utterance in utterances})
     if len(speakers) >= 2:
         why = f"{len(speakers)} speakers are too few to set one aside"
     else:
@@ -126,7 +145,8 @@ class Fingerprint:
 
     Attributes:
         speakers: hashes of the speakers' names.
-        recordings: hashes of the recording ids; files without one are known by their audio.
+        recordings: hashes of the recording ids and of the bytes of the sound files; adapters made
+            before have the bytes of those files only that came without an id.
         audio: hashes of the bytes of the sound files with the segments.
     """
 
@@ -164,6 +184,7 @@ class _Marks:
 
     speaker: str | None
     recording: str | None
+    file: str | None
     audio: str | None
 
 
@@ -172,7 +193,7 @@ def fingerprint(utterances: Iterable[Utterance]) -> Fingerprint:
     marks = list(_mark_all(utterances))
     return Fingerprint(
         frozenset(m.speaker for m in marks if m.speaker),
-        frozenset(m.recording for m in marks if m.recording),
+        frozenset(mark for m in marks for mark in (m.recording, m.file) if mark),
         frozenset(m.audio for m in marks if m.audio),
     )
 
@@ -185,11 +206,13 @@ def _mark_all(utterances: Iterable[Utterance]) -> Iterable[_Marks]:
             files[path] = _file_hash(path)
         content = files[path]
         segment = f"{content} {utterance.start_s:.2f} {utterance.duration_s:.2f}"
-        # Without a recording id the file is the recording, whatever it is called.
-        recording = utterance.recording_id or content
+        # Whatever it is called, a file is a recording: one source names it, another does not.
+        file = _hash(f"recording {content}") if content else None
+        named = utterance.recording_id
         yield _Marks(
             _hash(f"speaker {utterance.speaker}") if utterance.speaker else None,
-            _hash(f"recording {recording}") if recording else None,
+            _hash(f"recording {named}") if named else file,
+            file,
             _hash(segment) if content else None,
         )
 
@@ -266,14 +289,18 @@ def _some(names: Sequence[str]) -> str:
 
 def _leaks(trained_on: Fingerprint, test: Sequence[Utterance]) -> list[_Leak]:
     """Find what a test set shares with the training data: the largest thing for each utterance."""
-    found: dict[str, list[tuple[str, str]]] = {"a speaker": [], "a recording": [], "audio": []}
+    found: dict[str, list[tuple[str, str]]] = {
+        "a speaker": [],
+        "a recording": [],
+        "a sound file": [],
+    }
     for utterance, marks in zip(test, _mark_all(test), strict=True):
         if marks.speaker in trained_on.speakers:
             found["a speaker"].append((utterance.speaker or "", utterance.utterance_id))
         elif marks.recording in trained_on.recordings:
             found["a recording"].append((utterance.recording, utterance.utterance_id))
-        elif marks.audio in trained_on.audio:
-            found["audio"].append((utterance.audio_path.name, utterance.utterance_id))
+        elif marks.file in trained_on.recordings or marks.audio in trained_on.audio:
+            found["a sound file"].append((utterance.audio_path.name, utterance.utterance_id))
     return [_leak(what, pairs) for what, pairs in found.items() if pairs]
 
 

@@ -131,11 +131,56 @@ def test_the_same_sound_is_found_under_another_name(tmp_path: Path) -> None:
     with pytest.raises(LeakError, match="a recording that is in training"):
         check_leaks([one], [two])
     apart = [replace(one, recording_id="k"), replace(two, recording_id="l")]
-    with pytest.raises(LeakError, match=r"audio that is in training: 'b\.wav'"):
+    with pytest.raises(LeakError, match=r"a sound file that is in training: 'b\.wav'"):
         check_leaks(apart[:1], apart[1:])
-    check_leaks(apart[:1], [replace(apart[1], start_s=1.0)])
     second.write_bytes(b"other bytes")
     check_leaks([one], [two])
+
+
+@pytest.mark.parametrize("train_id", [None, "call", "k"])
+@pytest.mark.parametrize("test_id", [None, "call", "l"])
+def test_two_segments_of_one_file_leak_whatever_their_recordings_are_called(
+    tmp_path: Path, train_id: str | None, test_id: str | None
+) -> None:
+    """A table without a column of recordings meets subtitles, which name theirs by the file."""
+    path = tmp_path / "call.wav"
+    path.write_bytes(b"sound")
+    train = [Utterance("a", path, 0, 2, recording_id=train_id)]
+    test = [Utterance("b", path, 2, 2, recording_id=test_id)]
+    with pytest.raises(LeakError, match=r"1 of 1 .* that is in training: .*call"):
+        check_leaks(train, test)
+
+
+def test_a_fingerprint_of_an_older_adapter_is_checked_by_what_it_holds(tmp_path: Path) -> None:
+    """They lack the files of named recordings, but hold their names and their segments."""
+    path = tmp_path / "call.wav"
+    path.write_bytes(b"sound")
+    named = Utterance("a", path, 0, 2, recording_id="k")
+    new = fingerprint([named])
+    only_its_id = new.recordings & fingerprint([clip("x", None, "k")]).recordings
+    old = Fingerprint.from_json({**new.to_json(), "recordings": sorted(only_its_id)})
+    for leak in (replace(named, start_s=2), replace(named, recording_id="l")):
+        with pytest.raises(LeakError):
+            check_against(old, [leak])
+    check_against(old, [replace(named, recording_id="l", start_s=2)])
+    nameless = fingerprint([replace(named, recording_id=None)])  # as they always were
+    with pytest.raises(LeakError, match="a sound file"):
+        check_against(nameless, [replace(named, recording_id="l", start_s=2)])
+
+
+def test_a_file_under_several_names_stays_in_one_part(tmp_path: Path) -> None:
+    """Else a split by recording would be refused as a leak afterwards."""
+    rows: list[Utterance] = []
+    for n in range(12):
+        path = tmp_path / f"{n}.wav"
+        path.write_bytes(b"%d" % n)
+        names = [None, f"k{n}", f"l{n}"]
+        rows += [
+            Utterance(f"{n}-{at}", path, at, 1, recording_id=name) for at, name in enumerate(names)
+        ]
+    split = split_by_speaker(rows, 0.3, 0)
+    assert split.rule.startswith("by recording: none of 12 recordings")
+    check_leaks(split.train, split.dev)
 
 
 @pytest.mark.parametrize(
