@@ -23,6 +23,9 @@ CHUNK_S = CHUNK_SAMPLES / SAMPLE_RATE_HZ
 BLOCK_S = 300.0
 """So much of a recording is read at a time; a whole number of chunks."""
 
+LEAST_END = 0.01
+"""Below this probability speech has ended, however low it may begin (Silero's own bound)."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -36,7 +39,7 @@ class VoiceSettings:
 
     Attributes:
         threshold: speech begins above this probability.
-        hysteresis: and ends below ``threshold - hysteresis``.
+        hysteresis: and ends below ``threshold - hysteresis``, but no lower than `LEAST_END`.
         least_speech_s: shorter speech is a click.
         pad_s: what is kept before and after.
         joined_pause_s: stretches with shorter pauses between them are decoded as one.
@@ -53,6 +56,11 @@ class VoiceSettings:
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
             raise UsageError(f"speech threshold {self.threshold}: need a probability, 0 to 1")
+
+    @property
+    def end_threshold(self) -> float:
+        """The probability below which speech ends: above 0, so that it can."""
+        return min(self.threshold, max(self.threshold - self.hysteresis, LEAST_END))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,7 @@ def speech_spans(
     for at, probability in enumerate([*probabilities, 0.0]):
         if begun is None and probability >= settings.threshold:
             begun = at
-        elif begun is not None and probability < settings.threshold - settings.hysteresis:
+        elif begun is not None and probability < settings.end_threshold:
             if (at - begun) * CHUNK_S >= settings.least_speech_s:
                 start_s = max(0.0, begun * CHUNK_S - settings.pad_s)
                 spans.append(Span(start_s, min(total_s, at * CHUNK_S + settings.pad_s)))

@@ -45,9 +45,27 @@ def test_clicks_are_no_speech_and_padding_stays_inside() -> None:
     assert speech_spans(np.zeros(0), 0.0, SETTINGS) == []
 
 
-@given(st.lists(st.floats(0, 1), max_size=400), st.sampled_from([2.0, 5.0, 28.0]))
-def test_stretches_are_in_order_inside_and_apart(values: list[float], longest_s: float) -> None:
-    settings = VoiceSettings(longest_s=longest_s)
+@pytest.mark.parametrize("threshold", [0.15, 0.1, 0.01, 0.005])
+def test_the_faintest_voices_end_where_they_end(threshold: float) -> None:
+    """The end must not lie below zero, where no probability does (Silero keeps it at 0.01)."""
+    settings = VoiceSettings(threshold=threshold)
+    heard = probabilities((0.001, 1.6), (0.9, 3.2), (0.001, 1.6), (threshold, 1.6))
+    first, last = speech_spans(heard, 8.0, settings)
+    assert first.start_s == pytest.approx(1.6 - SETTINGS.pad_s)
+    assert first.end_s == pytest.approx(4.8 + SETTINGS.pad_s)
+    assert last.start_s == pytest.approx(6.4 - SETTINGS.pad_s)
+    assert last.end_s == 8.0
+
+
+@given(
+    st.lists(st.floats(0, 1), max_size=400),
+    st.sampled_from([2.0, 5.0, 28.0]),
+    st.sampled_from([0.5, 0.15, 0.01, 0.001]),
+)
+def test_stretches_are_in_order_inside_and_apart(
+    values: list[float], longest_s: float, threshold: float
+) -> None:
+    settings = VoiceSettings(threshold=threshold, longest_s=longest_s)
     total_s = len(values) * CHUNK_S
     spans = speech_spans(np.array(values), total_s, settings)
     joined = join_spans(spans, settings)
