@@ -125,6 +125,30 @@ def test_rows_of_one_file_get_ids_by_line_and_blank_rows_are_nothing(clips: Path
     assert [u.utterance_id for u in data.utterances] == ["a:2", "a:5"]
 
 
+@pytest.mark.parametrize(
+    "name", ["at 9.41\u202fAM", "clip\u00a01", "\u5c71\u7530\u3000\u592a", "\u0646\u200c\u06cc"]
+)
+def test_spaces_and_joiners_of_other_scripts_are_no_control_characters(
+    clips: Path, name: str
+) -> None:
+    """Recordings of macOS have U+202F before AM; Japanese and Persian names have others."""
+    (clips / "a.wav").rename(clips / f"{name}.wav")
+    (clips / "x.csv").write_text(f"audio,text,speaker\n{name}.wav,over,{name}\n", "utf-8")
+    utterance = only(load_data(clips / "x.csv"))
+    assert (utterance.utterance_id, utterance.speaker) == (name, name)
+    assert utterance.audio_path == clips / f"{name}.wav"
+
+
+@pytest.mark.parametrize("sign", ["\x1b", "\x85", "\u2028", "\u202e", "\u2066", "\u200e", "\ufeff"])
+def test_signs_that_hide_or_turn_the_text_around_are_refused(clips: Path, sign: str) -> None:
+    rows = [{"audio": f"a{sign}b.wav"}, {"audio": "a.wav", "speaker": f"an{sign}na"}]
+    lines = [json.dumps({"text": "over", **row}) + "\n" for row in rows]
+    (clips / "x.jsonl").write_text("".join(lines))
+    skipped = load_data(clips / "x.jsonl").skipped
+    assert [row.line for row in skipped] == [1, 2]
+    assert all("control characters" in row.reason and row.reason.isprintable() for row in skipped)
+
+
 BAD_ROWS = {
     "missing file": ("gone.wav,x,,", "no such file"),
     "empty file": ("empty.wav,x,,", "0 bytes"),

@@ -117,6 +117,13 @@ def test_lines_hold_context_and_a_spoken_form(tmp_path: Path) -> None:
     ]
 
 
+def test_a_hard_space_is_a_space(tmp_path: Path) -> None:
+    (tmp_path / "calls.txt").write_text("Ship\u00a0on\u202fhold,\u3000over.\r\n", "utf-8")
+    assert read_lines(tmp_path / "calls.txt") == [
+        Line("Ship on hold, over.", "Ship on hold, over.")
+    ]
+
+
 @given(st.text())
 def test_digits_never_reach_a_voice(text: str) -> None:
     assert not any(c in "0123456789" for c in spell_digits(text))
@@ -133,6 +140,7 @@ def test_digits_never_reach_a_voice(text: str) -> None:
         (b"one\ttwo\tthree 3\n", "cannot be read out"),
         (b"word " * 100, "at most 300"),
         (b"one\x00two", "control"),
+        ("one \u202etwo".encode(), "control"),
     ],
 )
 def test_bad_text_is_named_by_line(content: bytes, says: str, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from asr_adapt.audio import AudioInfo, probe_audio, segment_problem
 from asr_adapt.errors import AudioError, DataError
 from asr_adapt.records import Utterance
+from asr_adapt.words.controls import has_controls
 
 MAX_LINE_BYTES = 1_000_000
 """No row of a manifest is longer; a longer line is some other file, or an attack on memory."""
@@ -260,7 +261,7 @@ def resolve_audio_path(text: str, root: Path, allow_outside: bool) -> Path:
     Raises:
         DataError: no path of this system, or one that leaves ``root``.
     """
-    if not text.isprintable():
+    if has_controls(text):
         raise DataError(f"audio path {text!r} holds control characters")
     if text.endswith("|") or text.startswith("|"):
         raise DataError(f"audio '{text}' is a command; convert it to a file, commands are not run")
@@ -307,7 +308,7 @@ def _identifier(value: object, name: str) -> str | None:
     text = _text(value, name)
     if text is None or not text.strip():
         return None
-    if not text.isprintable():
+    if has_controls(text):
         raise DataError(f"{name} {text[:80]!r} holds control characters")
     return text.strip()
 

@@ -24,6 +24,7 @@ from asr_adapt.records import Utterance
 from asr_adapt.settings import Augmentation
 from asr_adapt.stopping import StopRequest
 from asr_adapt.voices import SpeechRequest, Voice, find_voice, say_files
+from asr_adapt.words.controls import has_controls
 
 DEFAULT_VOICES = ("hibari-heart", "hibari-alto", "hibari-tenor", "piper-joe")
 """Those that come with the extra ``voices`` and speak quickly."""
@@ -130,7 +131,7 @@ def read_line(row: str, where: str) -> Line:
             f"{where}: {len(spoken)} characters to read out, at most {LONGEST_CHARACTERS} fit into "
             "one utterance; cut it into sentences"
         )
-    if not row.replace("\t", " ").strip().isprintable():
+    if has_controls(row.replace("\t", " ").strip()):
         raise DataError(f"{where}: holds control characters")
     phrases = (p.strip() for p in re.split(r"\|" if "|" in context else ";", context))
     return Line(text, spoken, tuple(dict.fromkeys(p for p in phrases if p)))
