@@ -407,6 +407,26 @@ def test_channels_of_one_recording_are_not_mixed(folder: Path) -> None:
     assert all("channels A, B" in skip.reason for skip in data.skipped)
 
 
+def test_recordings_named_by_their_whole_path_are_found(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some tools write them; given by a relative path, the file lies in a folder without one."""
+    (folder / "x.stm").write_text(f"{folder}/call 1 anna 0 2 over\n")
+    monkeypatch.chdir(folder)
+    for path in (Path("x.stm"), folder / "x.stm"):
+        (utterance,) = load_data(path).utterances
+        assert utterance.audio_path == folder / "call.wav"
+
+
+def test_a_whole_path_does_not_lead_out_of_the_folder(folder: Path) -> None:
+    inside = folder / "inside"
+    inside.mkdir()
+    (inside / "x.stm").write_text(f"{folder}/call 1 anna 0 2 over\n")
+    (skip,) = load_data(inside / "x.stm").skipped
+    assert "--allow-outside" in skip.reason
+    assert load_data(inside / "x.stm", allow_outside=True).utterances
+
+
 def test_tasks_that_nobody_annotated_have_no_reference(folder: Path) -> None:
     tasks = [
         {"id": 1, "data": {"audio": "/data/local-files/?d=call.wav", "utterance_id": "u1"}},

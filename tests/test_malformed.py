@@ -18,6 +18,7 @@ CSV = "id,audio,text,start,end\n"
 TSV = "client_id\tpath\tsentence\n"
 SRT = "1\n00:00:01,000 --> 00:00:02,000\nover\n\n"
 VTT = "WEBVTT\n\n00:01.000 --> 00:02.000\nover\n\n"
+XML = '<?xml version="1.0" encoding="{}"?>\n'
 EAF_HEAD = (
     "<ANNOTATION_DOCUMENT>\n"
     '<HEADER><MEDIA_DESCRIPTOR RELATIVE_MEDIA_URL="./call.wav"/></HEADER>\n'
@@ -180,11 +181,16 @@ CASES: dict[str, Case] = {
     "STM without sound": ("x.stm", "gone 1 anna 0 2 over\n", 1),
     "STM too late": ("x.stm", "call 1 anna 0 99 over\n", 1),
     "STM backwards": ("x.stm", "call 1 anna 3 2 over\n", 1),
+    "STM time not a number": ("x.stm", "call 1 anna nan 2 over\n", 1),
+    "STM time without end": ("x.stm", "call 1 anna inf inf over\n", 1),
+    "STM time beyond milliseconds": ("x.stm", "call 1 anna 1e308 1e308 over\n", 1),
+    "STM name too long": ("x.stm", "c" * 5000 + " 1 anna 0 2 over\n", 1),
     "STM of comments": ("x.stm", ";; nothing\n", 1),
     "CTM four fields": ("x.ctm", "call 1 0 0.5 over\ncall 1 1.0 0.5\n", 2),
     "CTM alternatives": ("x.ctm", "call 1 * * <ALT_BEGIN>\n", 1),
     "CTM time in words": ("x.ctm", "call 1 0 long over\n", 1),
     "CTM backwards": ("x.ctm", "call 1 3 -1 over\n", 1),
+    "CTM sum without end": ("x.ctm", "call 1 1e308 1e308 over\n", 1),
     "CTM leaves its folder": ("x.ctm", "../../etc/passwd 1 0 1 over\n", 1),
     # TextGrid
     "TextGrid cut off": ("call.TextGrid", grid('0\n1\n"over"\n', count=2), 14),
@@ -201,12 +207,27 @@ CASES: dict[str, Case] = {
     "TextGrid in binary": ("call.TextGrid", b"ooBinaryFile\x08TextGrid", 1),
     "TextGrid without words": ("call.TextGrid", grid('0\n14\n""\n'), 7),
     "TextGrid too late": ("call.TextGrid", grid('0\n99\n"over"\n'), 12),
+    "TextGrid time without end": ("call.TextGrid", grid('1e999\n1\n"over"\n'), 12),
+    "TextGrid intervals without end": ("call.TextGrid", f"{GRID_HEAD}1e999\n", 11),
+    "TextGrid tiers without end": ("call.TextGrid", '"ooTextFile"\n"TextGrid"\n0\n1\n1e999', 5),
     # ELAN
     "ELAN not XML": ("x.eaf", eaf("").replace("</TIER>", ""), 9),
     "ELAN another document": ("x.eaf", "<html></html>", 1),
     "ELAN with entities": ("x.eaf", '<!DOCTYPE d [\n<!ENTITY a "b">]>\n' + eaf(""), 1),
     "ELAN slot without time": ("x.eaf", eaf(aligned("ts1", "ts2")), 7),
     "ELAN slot not there": ("x.eaf", eaf(aligned("ts1", "ts9")), 7),
+    "ELAN in Shift JIS": ("x.eaf", XML.format("shift_jis") + eaf(""), 1),
+    "ELAN in nobody's encoding": ("x.eaf", XML.format("tlh-8") + eaf(""), 1),
+    "ELAN time beyond floats": (
+        "x.eaf",
+        eaf(aligned("ts1", "ts3")).replace("9e9", "9" * 400),
+        7,
+    ),
+    "ELAN time of too many digits": (
+        "x.eaf",
+        eaf(aligned("ts1", "ts3")).replace("9e9", "9" * 5000),
+        7,
+    ),
     "ELAN time not a number": ("x.eaf", eaf(aligned("ts1", "ts3")), 7),
     "ELAN backwards": ("x.eaf", eaf(aligned("ts1", "ts1")), 7),
     "ELAN tier without name": ("x.eaf", eaf(aligned("ts1", "ts2"), tier=""), 6),

@@ -107,6 +107,8 @@ def _parse(path: Path) -> _Document:
     except KeyError as problem:
         reason = f"an element without its attribute {problem}"
         raise ManifestError(path, reason, parser.CurrentLineNumber) from problem
+    except (LookupError, ValueError) as problem:  # expat's and Python's words for the same
+        raise ManifestError(path, "its encoding cannot be read; save it as UTF-8", 1) from problem
     if document.root != "ANNOTATION_DOCUMENT":
         raise ManifestError(path, f"is no ELAN document but '{document.root}'", 1)
     return document
@@ -172,4 +174,4 @@ def _time_s(slot: str, document: _Document) -> float:
         raise ValueError(f"time slot '{slot}' has no time; align the annotation in ELAN")
     if not value.isascii() or not value.isdigit():
         raise ValueError(f"'{value[:40]}' of time slot '{slot}' is no number of milliseconds")
-    return int(value) / 1000
+    return float(value) / 1000

@@ -139,7 +139,7 @@ def _segments(path: Path, parts: list[_Part]) -> tuple[list[Segment], list[Skipp
     for part in parts:
         audio = sounds[part.recording]
         if audio is None:
-            reason = f"no sound file '{part.recording}.wav' or alike beside it"
+            reason = f"no sound file '{part.recording[:80]}.wav' or alike beside it"
             skipped.append(SkippedRow(path, part.line, reason))
         elif len(channels[part.recording]) > 1:
             named = ", ".join(sorted(channels[part.recording]))

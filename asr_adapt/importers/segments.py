@@ -6,6 +6,7 @@ referred to by start and length.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -72,14 +73,19 @@ def _belong_together(first: Segment, second: Segment, longest_pause_s: float) ->
 
 
 def segment_row(segment: Segment) -> Row:
-    """Return a segment as a row, named after its recording, speaker and time in milliseconds."""
+    """Return a segment as a row, named after its recording, speaker and time in milliseconds.
+
+    Its times are as they stand in the file: what is no time is refused with the row.
+    """
     stem = segment.audio.rsplit(".", 1)[0]
     speaker = f"-{segment.speaker}" if segment.speaker else ""
+    start_ms = segment.start_s * 1000
+    at = f"{round(start_ms):08d}" if math.isfinite(start_ms) else f"{start_ms:g}"
     return Row(
         line=segment.line,
         audio=segment.audio,
         text=segment.text,
-        utterance_id=f"{stem}{speaker}-{round(segment.start_s * 1000):08d}",
+        utterance_id=f"{stem}{speaker}-{at}",
         start=segment.start_s,
         end=segment.end_s,
         speaker=segment.speaker,

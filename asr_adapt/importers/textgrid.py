@@ -115,7 +115,7 @@ class _Reader:
 
     def _count(self, what: str) -> int:
         count = self.number(what)
-        if count != int(count) or count < 0:
+        if not count.is_integer() or count < 0:
             raise ManifestError(self.path, f"{count:g} is no {what}", self.line)
         return int(count)
 

@@ -49,17 +49,26 @@ def find_sound(folder: Path, stem: str) -> str | None:
         stem: the name without its suffix; one that has a suffix of sound is taken as it is.
 
     Returns:
-        The path relative to ``folder``; None where there is none.
+        The path relative to ``folder``, or as it is where ``stem`` is a whole path; None where
+        there is none. Whether it may lie there is checked with the row.
     """
-    if stem.lower().endswith(AUDIO_SUFFIXES) and (folder / stem).is_file():
+    if stem.lower().endswith(AUDIO_SUFFIXES) and _is_file(folder / stem):
         return stem
-    beside = sorted(folder.iterdir())
-    for place in (folder, *(entry for entry in beside if entry.is_dir())):
+    inside = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    for place in (Path(), *map(Path, inside)):
         for suffix in AUDIO_SUFFIXES:
-            for name in (stem + suffix, stem + suffix.upper()):
-                if (place / name).is_file():
-                    return (place / name).relative_to(folder).as_posix()
+            for name in (place / (stem + suffix), place / (stem + suffix.upper())):
+                if _is_file(folder / name):
+                    return name.as_posix()
     return None
+
+
+def _is_file(path: Path) -> bool:
+    """Say whether there is a file of that name; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def beside_or_stem(path: Path) -> str:
