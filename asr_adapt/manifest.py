@@ -34,7 +34,8 @@ class ImportedData:
         utterances: what can be used, in the order of the data.
         skipped: what cannot, each with place and reason.
         format_name: the format that was recognised.
-        mapping: which column was taken for what: our name to theirs.
+        mapping: which column was taken for what: our name to theirs; under ``left out`` the
+            columns that are no tags, because they hold no single values.
         places: where each utterance stands, ``file:line``, by its id.
     """
 
@@ -167,9 +168,9 @@ def _build(
         files, allow_outside=allow_outside, language=language, progress=progress
     )
     first = files[0]
-    return ImportedData(
-        built.utterances, built.skipped, first.format_name, first.mapping, built.places
-    )
+    left_out = dict.fromkeys(name for file in files for row in file.rows for name in row.left_out)
+    mapping = {**first.mapping, **({"left out": "; ".join(left_out)} if left_out else {})}
+    return ImportedData(built.utterances, built.skipped, first.format_name, mapping, built.places)
 
 
 def load_hub_data(

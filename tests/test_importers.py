@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import date, datetime, time
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -279,6 +281,71 @@ def test_audiofolder_with_metadata_beside_or_in_parts(clips: Path) -> None:
         assert split in {u.tags["split"] for u in load_data(clips / "set").utterances}
     data = load_data(clips / "set")
     assert [u.utterance_id for u in data.utterances] == ["test/1", "train/1", "dev/1"]
+
+
+def test_columns_of_lists_and_objects_are_left_out_and_named_once(clips: Path) -> None:
+    """Alignments and embeddings are no tags, but the rows that have them are good rows."""
+    rows: list[dict[str, object]] = [
+        {"audio": "a.wav", "text": "one", "words": [{"at": 0.1}], "place": "Oulu"},
+        {"audio": "b b.wav", "text": "two", "words": None, "meta": {"a": 1}, "place": 7},
+    ]
+    (clips / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (clips / "x.json").write_text(json.dumps(rows))
+    for name in ("x.jsonl", "x.json"):
+        data = load_data(clips / name)
+        assert data.skipped == ()
+        assert [u.tags for u in data.utterances] == [{"place": "Oulu"}, {"place": "7"}]
+        assert data.mapping == {"audio": "audio", "text": "text", "left out": "words; meta"}
+
+
+def test_a_parquet_table_of_all_types_is_read(clips: Path) -> None:
+    """Dates are their text; whole numbers that came as 12.0, as pandas has them, are names."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {
+        "audio": ["a.wav", "b b.wav"],
+        "text": ["one", "two"],
+        "speaker": [12.0, None],
+        "session": [date(2024, 5, 17), date(2024, 5, 18)],
+        "made": [datetime(2024, 5, 17, 9, 41, 5), None],
+        "clock": [time(9, 41), time(9, 42)],
+        "fee": [Decimal("1.50"), None],
+        "picture": [b"\x89PNG", None],
+        "embedding": [[0.1, 0.2], [0.3]],
+        "where": [{"lat": 1.0}, {"lat": 2.0}],
+        "clean": [True, False],
+    }
+    pq.write_table(pa.table(columns), clips / "x.parquet")
+    data = load_data(clips / "x.parquet")
+    assert data.skipped == ()
+    one, two = data.utterances
+    assert (one.speaker, two.speaker) == ("12", None)
+    assert (one.recording_id, two.recording_id) == ("2024-05-17", "2024-05-18")
+    assert one.tags == {
+        "made": "2024-05-17 09:41:05",
+        "clock": "09:41:00",
+        "fee": "1.50",
+        "clean": "True",
+    }
+    assert two.tags == {"clock": "09:42:00", "clean": "False"}
+    assert data.mapping["left out"] == "picture; embedding; where"
+
+
+@pytest.mark.parametrize(
+    ("value", "name"), [(12, "12"), (12.0, "12"), (-0.0, "0"), (1e15, "1" + "0" * 15)]
+)
+def test_whole_numbers_are_names(clips: Path, value: float, name: str) -> None:
+    row = {"audio": "a.wav", "text": "one", "id": value, "speaker": value, "recording": value}
+    (clips / "x.jsonl").write_text(json.dumps(row))
+    utterance = only(load_data(clips / "x.jsonl"))
+    assert (utterance.utterance_id, utterance.speaker, utterance.recording_id) == (name,) * 3
+
+
+def test_fractions_are_no_names(clips: Path) -> None:
+    (clips / "x.jsonl").write_text(json.dumps({"audio": "a.wav", "text": "one", "speaker": 1.5}))
+    (skip,) = load_data(clips / "x.jsonl").skipped
+    assert "speaker is a number, not text" in skip.reason
 
 
 def kaldi(folder: Path, **files: str) -> Path:

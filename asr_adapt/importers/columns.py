@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from asr_adapt.errors import ManifestError, UsageError
-from asr_adapt.importers.rows import Row
+from asr_adapt.importers.rows import TAG_TYPES, Row
 
 COLUMN_GUESSES: Mapping[str, tuple[str, ...]] = {
     "audio": (
@@ -126,11 +126,16 @@ def _plain(column: str) -> str:
 def rows_from_columns(
     lines: Iterable[tuple[int, Mapping[str, object]]], mapping: Mapping[str, str]
 ) -> Iterator[Row]:
-    """Turn lines into rows by a mapping; columns that mean nothing to us become tags."""
+    """Turn lines into rows by a mapping; columns that mean nothing to us become tags.
+
+    Lists, objects and bytes (alignments, embeddings, pictures) are left out of them: a row that
+    holds some is a good row, and they would fill the memory.
+    """
     used = set(mapping.values())
     for line, values in lines:
         found = {field: values.get(column) for field, column in mapping.items()}
-        tags = {name: value for name, value in values.items() if name not in used and name}
+        further = {n: v for n, v in values.items() if n not in used and n and v is not None}
+        tags = {name: value for name, value in further.items() if isinstance(value, TAG_TYPES)}
         yield Row(
             line=line,
             audio=found.get("audio"),
@@ -145,4 +150,5 @@ def rows_from_columns(
             context=found.get("context"),
             split=found.get("split"),
             tags=tags,
+            left_out=tuple(name for name in further if name not in tags),
         )

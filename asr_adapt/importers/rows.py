@@ -12,6 +12,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from asr_adapt.audio import AudioInfo, probe_audio, segment_problem
@@ -32,6 +34,9 @@ SPLITS = {
     "testing": "test",
 }
 """Names people give to the parts of a data set, and ours."""
+
+TAG_TYPES = (str, int, float, bool, date, time, timedelta, Decimal)
+"""What can be written as one tag; a ``datetime`` is a ``date``."""
 
 Probe = Callable[[Path, str | None], AudioInfo]
 
@@ -62,6 +67,7 @@ class Row:
         end: where the segment ends, for formats that give it instead of a duration.
         context: a list of phrases, or text that separates them by ``|`` or ``;``.
         tags: every other column.
+        left_out: columns that hold no single value in this row, such as lists, and are no tags.
     """
 
     line: int | None
@@ -77,6 +83,7 @@ class Row:
     context: object = None
     split: object = None
     tags: Mapping[str, object] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,8 +309,10 @@ def _required(value: object, name: str) -> str:
 
 
 def _identifier(value: object, name: str) -> str | None:
-    """Check a short name; numbers will do, nothing and blanks are None."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    """Check a short name; whole numbers and dates will do, nothing and blanks are None."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # pandas makes 12.0 of 12 in a column with gaps
+    if isinstance(value, int | date) and not isinstance(value, bool):
         return str(value)
     text = _text(value, name)
     if text is None or not text.strip():
@@ -341,7 +350,7 @@ def _phrases(value: object) -> tuple[str, ...]:
 
 
 def _tag(value: object) -> str:
-    if isinstance(value, str | int | float | bool):
+    if isinstance(value, TAG_TYPES):
         return _text(str(value), "a tag") or ""
     raise DataError(f"a tag is {_kind(value)}, not one value")
 
