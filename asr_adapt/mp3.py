@@ -8,12 +8,17 @@ header as in http://www.mp3-tech.org/programmer/frame_header.html
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 _KBIT_V1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBIT_V2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 _LENGTH_MARKS = (b"Xing", b"Info", b"VBRI")
+HEAD_BYTES = 65_536
+"""So much behind the tag is looked at first: the mark of the length stands in the first frame."""
+KEPT_COUNTS = 4096
+"""So many files are counted once; a table cuts many segments out of one recording."""
 
 
 def count_samples(path: Path) -> int | None:
@@ -22,14 +27,33 @@ def count_samples(path: Path) -> int | None:
     Returns:
         The count; None where the file says its length itself, or holds no frame.
     """
+    status = path.stat()
+    return _count_once(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(KEPT_COUNTS)
+def _count_once(path: Path, _size: int, _mtime_ns: int) -> int | None:
+    """Count the samples of a file; size and time make it another file once it has changed."""
+    with path.open("rb") as file:
+        file.seek(_after_tag(file.read(10)))
+        head = file.read(HEAD_BYTES)
+    if _says_its_length(head, _next_frame(head, 0)):
+        return None
     data = path.read_bytes()
-    position = _next_frame(data, _after_tag(data))
-    if position is None:
-        return None
-    size, samples = _frame(data, position) or (0, 0)
+    first = _next_frame(data, _after_tag(data))
+    return None if _says_its_length(data, first) else _count_from(data, first)
+
+
+def _says_its_length(data: bytes, first: int | None) -> bool:
+    """Say whether the frame at ``first`` holds a mark of the length instead of sound."""
+    if first is None:
+        return False
+    size, _ = _frame(data, first) or (0, 0)
     # The mark stands after the side information, whose size depends on version and channels.
-    if any(mark in data[position : position + min(size, 64)] for mark in _LENGTH_MARKS):
-        return None
+    return any(mark in data[first : first + min(size, 64)] for mark in _LENGTH_MARKS)
+
+
+def _count_from(data: bytes, position: int | None) -> int | None:
     total = 0
     while position is not None and (frame := _frame(data, position)) is not None:
         size, samples = frame

@@ -160,6 +160,65 @@ def test_an_mp3_of_constant_bit_rate_needs_no_header(
     capfd.readouterr()
 
 
+@pytest.fixture
+def whole_reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Files that were read whole, each time they were."""
+    read: list[Path] = []
+    read_bytes = Path.read_bytes
+
+    def noted(path: Path) -> bytes:
+        read.append(path)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
+    return read
+
+
+def test_the_frames_of_a_file_are_counted_once_and_again_when_it_changes(
+    tmp_path: Path, whole_reads: list[Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Ten hours of a stream have over a million frames; a table cuts hundreds of segments."""
+    path = tmp_path / "x.mp3"
+    soundfile.write(path, noise(7, 44100), 44100, bitrate_mode="CONSTANT", compression_level=0.8)
+    strip_length_header(path)
+    whole_reads.clear()
+    for start_s in range(5):
+        load_audio(path, start_s, 1)
+    assert whole_reads == [path]
+    longer = probe_audio(path).duration_s
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert probe_audio(path).duration_s == pytest.approx(longer / 2, abs=0.1)
+    capfd.readouterr()
+
+
+def test_a_file_that_says_its_length_is_not_read_whole(
+    tmp_path: Path, whole_reads: list[Path]
+) -> None:
+    path = tmp_path / "x.mp3"
+    soundfile.write(path, noise(3), 16000)
+    picture = b"ID3\x04\0\0" + bytes((0, 8, 0, 0)) + bytes(8 << 14)
+    path.write_bytes(picture + path.read_bytes())
+    whole_reads.clear()
+    assert mp3.count_samples(path) is None
+    assert probe_audio(path).duration_s == pytest.approx(3, abs=0.1)
+    assert whole_reads == []
+
+
+@pytest.mark.parametrize("junk", [0, 1, mp3.HEAD_BYTES - 3, mp3.HEAD_BYTES - 20, mp3.HEAD_BYTES])
+@pytest.mark.parametrize("says_its_length", [True, False])
+def test_what_stands_before_the_first_frame_changes_no_count(
+    tmp_path: Path, junk: int, says_its_length: bool
+) -> None:
+    path = tmp_path / "x.mp3"
+    soundfile.write(path, noise(3), 16000)
+    if not says_its_length:
+        strip_length_header(path)
+    counted = mp3.count_samples(path)
+    path.write_bytes(bytes(junk) + path.read_bytes())
+    assert mp3.count_samples(path) == counted
+    assert (counted is None) == says_its_length
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_samples_that_are_no_numbers_are_refused(tmp_path: Path, bad: float) -> None:
     samples = tone(1)
