@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from asr_adapt.corrections import Correction, write_corrections
@@ -91,8 +92,9 @@ def offers(
     normalise: Callable[[str], str],
 ) -> list[Offer]:
     """Pair clips with their votes, in the same order; clips without usable sound are left out."""
+    once = cache(normalise)  # the list is the same for every clip
     return [
-        Offer(u, v, heard_terms(u, [text for text, _ in v.heard], bias_list, normalise))
+        Offer(u, v, heard_terms(u, [text for text, _ in v.heard], bias_list, once))
         for u, v in zip(utterances, votes, strict=True)
         if v.error is None
     ]
@@ -123,8 +125,9 @@ def count_labelled(
     """Count phrases and speakers in the utterances that have a text."""
     done = [u for u in utterances if u.reference is not None]
     terms: Counter[str] = Counter()
+    once = cache(normalise)
     for u in done:
-        terms.update(heard_terms(u, [u.reference or ""], bias_list, normalise))
+        terms.update(heard_terms(u, [u.reference or ""], bias_list, once))
     return Labelled(terms, Counter(u.block for u in done))
 
 
