@@ -32,6 +32,7 @@ from asr_adapt.reporting.console import render_table
 from asr_adapt.reporting.markdown import escape
 from asr_adapt.reporting.results import Report
 from asr_adapt.reporting.runs import read_run
+from asr_adapt.reporting.slices import measure_noise
 from asr_adapt.reporting.stacking import stack_alignments
 from asr_adapt.scoring.alignment import AlignedWord, align_words
 from asr_adapt.scoring.score import Comparison
@@ -251,6 +252,35 @@ def test_slices_add_up_to_the_whole(built: tuple[Report, Path]) -> None:
             assert sum(cell["reference_words"] for cell in cells) == arm["reference_words"]
             errors = arm["substitutions"] + arm["deletions"] + arm["insertions"]
             assert sum(cell["errors"] for cell in cells) == errors
+
+
+class Watched(dict[str, float]):
+    """Values that count how often all of them are gone through."""
+
+    scans = 0
+
+    def values(self) -> Any:
+        """Return the values."""
+        self.scans += 1
+        return super().values()
+
+
+@pytest.mark.parametrize(("loudest_db", "step_db"), [(40, 5), (41, 10)])
+def test_the_step_of_noise_is_settled_once_not_for_every_utterance(
+    loudest_db: int, step_db: int
+) -> None:
+    levels_db = (0, 12, 12.5, loudest_db)
+    rows = [
+        Utterance(f"u{n}", Path("u.wav"), 0, 1, tags={"snr_db": str(level_db)})
+        for n, level_db in enumerate(levels_db)
+    ]
+    measured = measure_noise(rows)
+    noise = replace(measured, values=Watched(measured.values))
+    lows = [noise.bin(u.utterance_id) for u in rows]
+    assert lows == [level_db // step_db for level_db in levels_db]
+    assert noise.label(2) == f"{2 * step_db} to {3 * step_db}"
+    assert noise.bin("nobody") is None
+    assert noise.values.scans == 0  # type: ignore[attr-defined]
 
 
 def test_error_listing_holds_every_error(built: tuple[Report, Path]) -> None:

@@ -74,19 +74,20 @@ def break_down_tags(utterances: Sequence[Utterance], counts: Counts) -> tuple[Br
     return tuple(each for each in found if 2 <= len(each.slices) <= MOST_VALUES)
 
 
+STEP_DB, WIDE_STEP_DB = 5, 10
+"""Width of a bin of noise: 5 dB is a step that one hears; a very wide range is shown in tens."""
+WIDE_RANGE_DB = 40
+
+
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """How noisy each utterance is: ``values`` by utterance id, in decibels."""
+    """How noisy each utterance is: ``values`` by utterance id, in decibels, in bins of a step."""
 
     name: str
     title: str
     source: str
     values: Mapping[str, float]
-
-    @property
-    def step_db(self) -> int:
-        """Width of a bin: 5 dB is a step that one hears; a very wide range is shown in tens."""
-        return 5 if max(self.values.values()) - min(self.values.values()) <= 40 else 10
+    step_db: int = STEP_DB
 
     def bin(self, utterance_id: str) -> int | None:
         """Return the bin of an utterance: its lower end in steps; None if its noise is unknown."""
@@ -106,13 +107,15 @@ def measure_noise(utterances: Sequence[Utterance]) -> Noise:
     for tag, title in NOISE_TAGS.items():
         tagged = {each.utterance_id: _number(each.tags.get(tag)) for each in utterances}
         if any(value is not None for value in tagged.values()):
-            return Noise(tag, title, f"tag {tag}", _known(tagged))
+            return _noise(tag, title, f"tag {tag}", tagged)
     measured = {each.utterance_id: _measure(each) for each in utterances}
-    return Noise("snr_db", NOISE_TAGS["snr_db"], "estimated from the audio", _known(measured))
+    return _noise("snr_db", NOISE_TAGS["snr_db"], "estimated from the audio", measured)
 
 
-def _known(values: Mapping[str, float | None]) -> dict[str, float]:
-    return {key: value for key, value in values.items() if value is not None}
+def _noise(name: str, title: str, source: str, values: Mapping[str, float | None]) -> Noise:
+    known = {key: value for key, value in values.items() if value is not None}
+    range_db = max(known.values(), default=0.0) - min(known.values(), default=0.0)
+    return Noise(name, title, source, known, WIDE_STEP_DB if range_db > WIDE_RANGE_DB else STEP_DB)
 
 
 def break_down_noise(noise: Noise, counts: Counts) -> Breakdown | None:
