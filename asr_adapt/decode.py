@@ -37,7 +37,7 @@ from asr_adapt.model import (
     mel_features,
     prompted_start,
 )
-from asr_adapt.records import Hypothesis, Utterance
+from asr_adapt.records import NAMED_DROPPED, Hypothesis, Utterance
 from asr_adapt.scoring.loops import flag_text
 from asr_adapt.settings import BoostSettings, DecodeSettings
 from asr_adapt.stopping import StopRequest
@@ -333,10 +333,11 @@ def hypothesis(
         arm=arm,
         text=decoded.text,
         prompt=prompt.text or None,
-        dropped_phrases=prompt.dropped_phrases,
+        dropped_phrases=prompt.dropped_phrases[:NAMED_DROPPED],
         avg_logprob=decoded.avg_logprob,
         decode_s=round(decode_s, 4),
         flags=flags,
+        dropped_more=max(0, len(prompt.dropped_phrases) - NAMED_DROPPED),
     )
 
 

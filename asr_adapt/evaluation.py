@@ -232,6 +232,7 @@ def joined(utterance_id: str, arm: str, parts: Sequence[Hypothesis]) -> Hypothes
         decode_s=sum(p.decode_s for p in parts),
         flags=tuple(dict.fromkeys(flag for p in parts for flag in p.flags)),
         error=next((p.error for p in parts if p.error), None),
+        dropped_more=parts[0].dropped_more,
     )
 
 

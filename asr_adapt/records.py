@@ -20,6 +20,10 @@ ARMS = ("base", "base+bias", "lora", "lora+bias")
 PSEUDO_CONFIDENCE = "pseudo_confidence"
 """Tag of a reference that a model wrote: how sure it was, 0 to 1."""
 
+NAMED_DROPPED = 50
+"""So many of the phrases that did not fit into a prompt are named in a hypothesis, the others are
+counted: a list of ten thousand names would be 240 kB in every row."""
+
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
@@ -110,13 +114,15 @@ class Hypothesis:
         arm: the arm that decoded it.
         text: raw decoded text, prompt removed, not normalised.
         prompt: the prompt text that the decoder was given; None without one.
-        dropped_phrases: context phrases that did not fit into the prompt.
+        dropped_phrases: context phrases that did not fit into the prompt, by rank; at most
+            `NAMED_DROPPED` of them in logs since there is ``dropped_more``.
         avg_logprob: mean log-probability of the decoded tokens; None if nothing was decoded.
         decode_s: this utterance's share of the time on the clock in this arm, encoder included.
         flags: what is suspicious: ``loop``, ``empty``, ``cap`` (token cap reached), ``untold`` (the
             text of a pass that was told nothing: the told one wrote what stood where nothing like
             it was heard or, if ``loop`` is there too, the same words again and again).
         error: why there is no text; the utterance then counts as failed, not as empty.
+        dropped_more: how many phrases did not fit either and are not named.
     """
 
     utterance_id: str
@@ -128,6 +134,12 @@ class Hypothesis:
     decode_s: float = 0.0
     flags: tuple[str, ...] = ()
     error: str | None = None
+    dropped_more: int = 0
+
+    @property
+    def dropped_count(self) -> int:
+        """How many context phrases did not fit into the prompt, named or not."""
+        return len(self.dropped_phrases) + self.dropped_more
 
     def to_json(self) -> dict[str, Any]:
         """Return the hypothesis as a JSON object, the row format of ``hypotheses.jsonl``."""

@@ -25,12 +25,13 @@ from asr_adapt.decode import (
     decode_arms,
     encode_sounds,
     generate,
+    hypothesis,
     token_cap,
 )
 from asr_adapt.errors import Stopped
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.model import SpeechModel, load_base, prompted_start, with_adapter
-from asr_adapt.records import Hypothesis, Utterance
+from asr_adapt.records import NAMED_DROPPED, Hypothesis, Utterance
 from asr_adapt.settings import DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
 from tests.toys import CPU, TOY_FULL, toy_base, toy_job, toy_rows, train_toy, with_settings
@@ -257,6 +258,23 @@ def test_hypotheses_say_what_was_told_and_what_did_not_fit(
         assert row.prompt == "tug."
         assert row.dropped_phrases == ("lighthouse",)
         assert row.decode_s > 0
+
+
+def test_of_a_long_list_the_first_that_did_not_fit_are_named_and_all_are_counted(
+    toy: Path, tmp_path: Path
+) -> None:
+    """A list of ten thousand names would otherwise stand in every row, once for each arm."""
+    (utterance,) = toy_rows(toy, "test")[:1]
+    names = tuple(f"Ship {n}" for n in range(10_000))
+    decoded = Decoded("over", -0.5, capped=False)
+    row = hypothesis(utterance, "base+bias", Prompt("Tug.", (1, 2), names), decoded, 1.0)
+    assert row.dropped_phrases == names[:NAMED_DROPPED]
+    assert row.dropped_count == 10_000
+    HypothesisLog(tmp_path / "h.jsonl").append([row])
+    assert (tmp_path / "h.jsonl").stat().st_size < 2000
+    assert read_hypotheses(tmp_path / "h.jsonl") == [row]
+    few = hypothesis(utterance, "base+bias", Prompt("Tug.", (1, 2), names[:3]), decoded, 1.0)
+    assert (few.dropped_phrases, few.dropped_more) == (names[:3], 0)
 
 
 def test_a_log_begun_elsewhere_is_completed_and_kept(

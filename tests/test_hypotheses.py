@@ -26,6 +26,7 @@ hypotheses = st.builds(
     decode_s=st.floats(0, 100),
     flags=st.sets(st.sampled_from(["loop", "empty", "cap"])).map(lambda s: tuple(sorted(s))),
     error=st.none() | texts,
+    dropped_more=st.integers(0, 10_000),
 )
 ROWS = [Hypothesis(f"u{i}", "base", f"zwölf\u2028 Schiffe {i}", avg_logprob=-0.5) for i in range(4)]
 
@@ -46,6 +47,15 @@ def test_what_is_appended_is_read_back(
     HypothesisLog(path).append(rows)
     assert read_hypotheses(path) == rows
     assert HypothesisLog(path).done == {(r.utterance_id, r.arm) for r in rows}
+
+
+def test_rows_of_older_logs_name_all_that_did_not_fit(tmp_path: Path) -> None:
+    old = Hypothesis("u", "base+bias", "a", "Tug.", ("Elbe", "Weser")).to_json()
+    del old["dropped_more"]
+    (tmp_path / "h.jsonl").write_text(json.dumps(old) + "\n")
+    (row,) = read_hypotheses(tmp_path / "h.jsonl")
+    assert row.dropped_phrases == ("Elbe", "Weser")
+    assert row.dropped_count == 2
 
 
 def test_a_row_is_never_written_twice(tmp_path: Path) -> None:

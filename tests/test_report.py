@@ -323,6 +323,28 @@ def test_page_needs_no_network_and_runs_only_its_own_script(built: tuple[Report,
     assert "http" not in text.replace("http://www.w3.org/", "").replace("http-equiv", "")
 
 
+def test_phrases_that_did_not_fit_are_counted_whether_they_are_named_or_not(
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path / "run", ("base", "base+bias"), count=4)
+    path = run / "sets" / "test" / "hypotheses.jsonl"
+    rows = [Hypothesis.from_json(json.loads(line)) for line in path.read_text().splitlines()]
+    told = [
+        replace(row, dropped_phrases=("Alma", f"Ship {n}"), dropped_more=998)
+        for n, row in enumerate(row for row in rows if row.arm == "base+bias")
+    ]
+    lines = [json.dumps(row.to_json()) + "\n" for row in (*rows[::2], *told)]
+    path.write_text("".join(lines))
+    build.build_report([run], tmp_path / "out")
+    content = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    arms = {arm["name"]: arm["dropped_phrases"] for arm in content["sets"][0]["arms"]}
+    assert arms == {"base": 0, "base+bias": 4000}
+    shown = " ".join(" ".join(Page(page(tmp_path / "out")).text).split())
+    assert "Alma \N{MULTIPLICATION SIGN}4" in shown
+    assert "and 3992 more, further down the lists" in shown
+    assert "did not fit into the prompt: Alma, Ship 0 and 998 more" in shown
+
+
 def test_pictures_of_sounds_are_described_and_loaded_when_seen(built: tuple[Report, Path]) -> None:
     report, out = built
     shown = [each.clip for part in report.sets for each in part.examples if each.clip]
@@ -607,6 +629,8 @@ def test_nonsense_in_run_json_is_named(
         '{"utterance_id": "call-000", "arm": "x", "text": "", "decode_s": -1}',
         '{"utterance_id": "call-000", "arm": "x", "text": "", "decode_s": NaN}',
         '{"utterance_id": "call-000", "arm": "x", "text": "", "flags": [1]}',
+        '{"utterance_id": "call-000", "arm": "x", "text": "", "dropped_more": -1}',
+        '{"utterance_id": "call-000", "arm": "x", "text": "", "dropped_more": true}',
         '{"utterance_id": "call-000", "arm": "x", "text": "", "error": 1}',
         '{"utterance_id": "call-000", "arm": "base", "text": "", "surprise": 1}',
     ],

@@ -19,7 +19,7 @@ from asr_adapt.reporting.slices import Breakdown
 from asr_adapt.reporting.tables import (
     compared,
     confused,
-    dropped,
+    dropped_count,
     silence_rate,
     silence_s,
     term_rows,
@@ -146,7 +146,7 @@ def _arm(part: SetReport, arm: ArmScore) -> dict[str, Any]:
         "failed": list(arm.failed),
         "missing": list(arm.missing),
         "flagged": dict(arm.flagged),
-        "dropped_phrases": sum(dropped(part, arm.arm).values()),
+        "dropped_phrases": dropped_count(part, arm.arm),
         "decode_s": arm.decode_s,
         "audio_s": arm.audio_s,
         "rtf": arm.rtf,

@@ -35,7 +35,7 @@ from asr_adapt.reporting.results import Report, SetReport, effort
 from asr_adapt.reporting.signs import next_steps
 from asr_adapt.reporting.silence import made_up
 from asr_adapt.reporting.slices import Breakdown
-from asr_adapt.reporting.tables import confused, dropped, silence_rate, term_rows
+from asr_adapt.reporting.tables import confused, dropped, dropped_count, silence_rate, term_rows
 from asr_adapt.reporting.transfer import find_transfer
 
 MOST_ROWS = 15
@@ -115,6 +115,7 @@ def _environment() -> Environment:
         noise_plot=_noise_plot,
         confused=confused,
         dropped=dropped,
+        dropped_count=dropped_count,
         term_rows=term_rows,
         silence_rate=silence_rate,
         made_up=made_up,

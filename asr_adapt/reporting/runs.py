@@ -179,6 +179,9 @@ def _problem(row: Hypothesis) -> str | None:
     for key in ("dropped_phrases", "flags"):
         if not all(isinstance(item, str) for item in getattr(row, key)):
             return f"'{key}' is not a list of strings"
+    more = row.dropped_more
+    if not isinstance(more, int) or isinstance(more, bool) or more < 0:
+        return "'dropped_more' is not a number of phrases"
     if not _is_time(row.decode_s):
         return "'decode_s' is not a time >= 0"
     return None

@@ -11,7 +11,7 @@ from asr_adapt.reporting.arms import same_weights, split_arm
 from asr_adapt.reporting.curve import recommendation
 from asr_adapt.reporting.results import Report, SetReport
 from asr_adapt.reporting.slices import Breakdown
-from asr_adapt.reporting.tables import dropped, of_arm, silence_s
+from asr_adapt.reporting.tables import dropped_count, of_arm, silence_s
 from asr_adapt.reporting.words import forgetting
 from asr_adapt.scoring.score import ArmScore
 from asr_adapt.scoring.score_records import all_terms
@@ -55,7 +55,7 @@ def read_signs(report: Report, arm: ArmScore, labels: str | None = None) -> Sign
         looping=sum("loop" in each.flags for each in scores),
         empty=sum("empty" in each.flags and not each.silence for each in scores),
         leaks=terms.leaks,
-        dropped=sum(dropped(part, arm.arm).values()),
+        dropped=dropped_count(part, arm.arm),
         failed=len(arm.failed),
         silence_words=sum(one.silence_insertions for _, one in quiet),
         silence_s=sum(silence_s(each) for each, _ in quiet),

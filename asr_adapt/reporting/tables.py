@@ -73,5 +73,10 @@ def silence_rate(part: SetReport, arm: ArmScore) -> float | None:
 
 
 def dropped(part: SetReport, arm: str) -> Counter[str]:
-    """Count the context phrases that did not fit into an arm's prompts."""
+    """Count the context phrases that did not fit into an arm's prompts, those that are named."""
     return Counter(phrase for each in of_arm(part, arm) for phrase in each.dropped_phrases)
+
+
+def dropped_count(part: SetReport, arm: str) -> int:
+    """Count how often a context phrase did not fit into an arm's prompts, named or not."""
+    return sum(each.dropped_count for each in of_arm(part, arm))

@@ -248,6 +248,7 @@ def _score_utterance(reference: _Reference, row: Hypothesis, forms: _Forms) -> U
         silence=not said,
         flags=row.flags,
         dropped_phrases=row.dropped_phrases,
+        dropped_count=row.dropped_count,
         failed=row.error,
     )
     if row.error is not None:

@@ -123,7 +123,8 @@ class UtteranceScore:
         alignment: reference against hypothesis, word by word.
         silence: nothing was said; the words heard are in `words.insertions` only.
         flags: what decoding found suspicious (``loop``, ``empty``, ``cap``, ``untold``).
-        dropped_phrases: context that did not fit into the prompt.
+        dropped_phrases: context that did not fit into the prompt, as far as it is named.
+        dropped_count: how many phrases did not fit, named or not.
         failed: why there is no hypothesis; None if there is one. All counts are then empty.
     """
 
@@ -144,6 +145,7 @@ class UtteranceScore:
     silence: bool = False
     flags: tuple[str, ...] = ()
     dropped_phrases: tuple[str, ...] = ()
+    dropped_count: int = 0
     failed: str | None = None
 
 
