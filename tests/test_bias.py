@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import random
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr_adapt.base_weights.weights import PACKAGES, package_files, resolve_weights
 from asr_adapt.context.bias import (
     build_prompt,
     draw_training_phrases,
+    fit_prompt,
     prompts_for,
     read_bias_list,
+    remembering,
     said_phrases,
     training_contexts,
     unique,
@@ -48,6 +54,132 @@ def test_a_shorter_phrase_still_fits_after_a_long_one_is_dropped() -> None:
     prompt = build_prompt(["abcd", "x" * 50, "ef"], letters, PromptSettings(budget_tokens=12))
     assert prompt.text == "abcd, ef."
     assert prompt.dropped_phrases == ("x" * 50,)
+
+
+def bytes_and_pairs(text: str) -> list[int]:
+    """Tokenize as Whisper does: words with the space before them, signs in runs, then pieces."""
+    cut = re.findall(r" ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+", text)
+    assert "".join(cut) == text
+    return [hash(piece) for word in cut for piece in re.findall(r"\.,|[a-z]{1,3}|.", word, re.S)]
+
+
+def one_by_one(
+    phrases: Sequence[str],
+    write: Callable[[Sequence[str]], str],
+    tokenize: Callable[[str], list[int]],
+    budget: int,
+) -> tuple[str, tuple[str, ...]]:
+    """Fit phrases in the slow way: every prompt that is tried is tokenized as a whole."""
+    fitting: list[str] = []
+    dropped: list[str] = []
+    size = 0
+    for phrase in unique(phrases):
+        tried = len(tokenize(" " + write([*fitting, phrase])))
+        if tried <= budget and not (fitting and size + 2 > budget):
+            fitting.append(phrase)
+            size = tried
+        else:
+            dropped.append(phrase)
+    return write(fitting) if fitting else "", tuple(dropped)
+
+
+NAMES = st.lists(st.text("ab1Z. ,'-_<>é\u4e2d", min_size=1, max_size=9), max_size=25)
+TEMPLATES = [
+    "{phrases}.",
+    "Ships:{phrases}and",
+    "a  b\n{phrases}\t c",
+    " {phrases} \n \n",
+    "{phrases}",
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    NAMES,
+    st.sampled_from(TEMPLATES),
+    st.sampled_from([list, sorted, reversed]),
+    st.sampled_from([letters, bytes_and_pairs]),
+    st.integers(1, 60),
+)
+def test_counting_words_chooses_what_encoding_every_prompt_does(
+    phrases: list[str],
+    template: str,
+    arrange: Callable[[Sequence[str]], Sequence[str]],
+    tokenize: Callable[[str], list[int]],
+    budget: int,
+) -> None:
+    def write(chosen: Sequence[str]) -> str:
+        return template.replace("{phrases}", ", ".join(arrange(chosen)))
+
+    prompt = fit_prompt(phrases, write, remembering(tokenize), budget)
+    assert (prompt.text, prompt.dropped_phrases) == one_by_one(phrases, write, tokenize, budget)
+    assert list(prompt.token_ids) == (tokenize(" " + prompt.text) if prompt.text else [])
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("model", sorted(PACKAGES))
+def test_words_of_the_real_tokenizer_add_up(model: str) -> None:
+    if package_files(PACKAGES[model]) is None:
+        pytest.skip(f"{model} is not installed")
+    from transformers import WhisperTokenizer
+
+    tokenizer = WhisperTokenizer.from_pretrained(resolve_weights(model).folder)
+
+    def tokenize(text: str) -> list[int]:
+        ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+        return ids
+
+    rng = random.Random(7)  # noqa: S311 - chance in a test
+    signs = "abcABC019\u00e9\u00df\u4e2d\u0439\u0301\u200d\u2026\u00ab'-_.,:;!?()/&<|>\""
+    whole = ["Inc.", "(UK)", "...", "don't", "Boys'", "'s", "<|en|>", "Star", "Weser", "No.", ".,"]
+
+    def name() -> str:
+        made = ["".join(rng.choices(signs, k=rng.randint(1, 8))) for _ in range(2)]
+        return " ".join(rng.sample([*made, *whole], rng.randint(1, 3)))
+
+    for _ in range(40):
+        phrases = [name() for _ in range(100)]
+        for template in TEMPLATES:
+            budget = rng.randint(1, 223)
+
+            def write(chosen: Sequence[str], template: str = template) -> str:
+                return template.replace("{phrases}", ", ".join(chosen))
+
+            prompt = fit_prompt(phrases, write, remembering(tokenize), budget)
+            expected = one_by_one(phrases, write, tokenize, budget)
+            assert (prompt.text, prompt.dropped_phrases) == expected
+
+
+@pytest.mark.parametrize("budget", range(200, 224))
+def test_of_a_long_list_few_prompts_are_encoded_whole(budget: int) -> None:
+    """Also where the prompt comes to rest a token or two before its budget, and no name fits."""
+    whole: list[str] = []
+
+    def counted(text: str) -> list[int]:
+        if " " in text[1:]:
+            whole.append(text)
+        return bytes_and_pairs(text)
+
+    names = [f"Motor{chr(97 + n % 26)}vessel {n}" for n in range(3000)]
+    prompt = build_prompt(names, counted, PromptSettings(budget_tokens=budget))
+    told = len(names) - len(prompt.dropped_phrases)
+    assert told >= 15
+    assert len(whole) <= told + 2
+
+
+def test_the_words_of_a_list_are_encoded_once_for_all_utterances() -> None:
+    seen: list[str] = []
+
+    def counted(text: str) -> list[int]:
+        seen.append(text)
+        return bytes_and_pairs(text)
+
+    listed = BiasList("ships", tuple(f"Motorvessel {n}" for n in range(300)), "test")
+    rows = [utterance(f"u{n}", "over", (f"Own {n}",)) for n in range(9)]
+    told = prompts_for(rows, counted, listed, PromptSettings(budget_tokens=60))
+    assert len({prompt.text for prompt in told.values()}) == 9
+    single = [text for text in seen if " " not in text[1:]]
+    assert len(single) == len(set(single))
 
 
 def test_no_phrases_make_no_prompt() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import repeat
 from pathlib import Path
 from types import MappingProxyType
 
@@ -100,16 +102,52 @@ def fit_prompt(
     fitting: list[str] = []
     dropped: list[str] = []
     tokens: list[int] = []
+    words: dict[str, int] = {}
     for phrase in unique(phrases):
         # One more phrase is a separator and a token at least: a long list ends here, quickly.
         full = bool(fitting) and len(tokens) + 2 > budget_tokens
-        tried = [] if full else tokenize(" " + write([*fitting, phrase]))
+        text = "" if full else write([*fitting, phrase])
+        # Of what follows, most does not fit either, which its words show: not all is encoded.
+        full = full or (bool(dropped) and _exceeds(text, budget_tokens, tokenize, words))
+        tried = [] if full else tokenize(" " + text)
         if not full and len(tried) <= budget_tokens:
             tokens = tried
             fitting.append(phrase)
         else:
             dropped.append(phrase)
     return Prompt(write(fitting) if fitting else "", tuple(tokens), tuple(dropped))
+
+
+def _exceeds(text: str, budget_tokens: int, tokenize: Tokenize, words: dict[str, int]) -> bool:
+    """Say whether a text is longer than a budget, as far as its words tell without encoding it.
+
+    No token of Whisper reaches across a space: a text is cut into words, each with the space before
+    it, before it is encoded (https://github.com/openai/gpt-2/blob/master/src/encoder.py). So a text
+    has as many tokens as its words together, and a word has one at least.
+
+    Args:
+        text: of a prompt, without the space before it.
+        budget_tokens: no more tokens than these are wanted.
+        tokenize: text to tokens.
+        words: tokens of the words of earlier texts; those that had to be counted are added.
+    """
+    parts = text.split()
+    if parts != text.split(" "):  # other white space is encoded together with its neighbours
+        return False
+    tokens = sum(map(words.get, parts, repeat(1)))
+    for part in parts:
+        if tokens > budget_tokens:
+            return True
+        if part not in words:
+            words[part] = len(tokenize(" " + part))
+            tokens += words[part] - 1
+    return tokens > budget_tokens
+
+
+def remembering(tokenize: Tokenize) -> Tokenize:
+    """Return a tokenizer that encodes every single word once, for many prompts of one long list."""
+    word = cache(tokenize)
+    return lambda text: tokenize(text) if " " in text[1:] else word(text)
 
 
 def said_phrases(phrases: Iterable[str], reference: str) -> tuple[str, ...]:
@@ -187,6 +225,7 @@ def prompts_for(
 ) -> Mapping[str, Prompt]:
     """Build each utterance's prompt from its context and the shared list, context first."""
     shared = bias_list.phrases if bias_list else ()
+    tokenize = remembering(tokenize)
     built: dict[tuple[str, ...], Prompt] = {}
     prompts: dict[str, Prompt] = {}
     for u in utterances:

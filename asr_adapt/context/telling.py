@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from asr_adapt.context.bias import NO_PROMPT, Prompt, Tokenize, unique
+from asr_adapt.context.bias import NO_PROMPT, Prompt, Tokenize, remembering, unique
 from asr_adapt.context.retrieval import PhraseIndex, build_index, retrieve
 from asr_adapt.context.strategies import Known, get_strategy
 from asr_adapt.records import Utterance
@@ -63,7 +63,7 @@ class Teller:
         self.shared = unique(shared)
         self.bias = bias
         self.prompts = prompts
-        self.tokenize = tokenize
+        self.tokenize = remembering(tokenize)
         self.normalise = normalise
         self.transcripts = tuple(transcripts)
         self.index = build_index(self.shared, normalise) if bias.retrieves else None
