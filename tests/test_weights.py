@@ -198,6 +198,18 @@ def test_an_unknown_name_gets_the_list_of_names(tmp_path: Path) -> None:
         resolve_weights("gigantic", tmp_path)
 
 
+@pytest.mark.parametrize("offline", [True, False])
+@pytest.mark.parametrize(
+    "name", ["models/whisper-", "runs/my--model", "runs/my..model", "runs/my.git", "mod\u00e8les/x"]
+)
+def test_a_mistyped_directory_that_no_hub_id_looks_like_is_an_unknown_name(
+    tmp_path: Path, name: str, offline: bool
+) -> None:
+    """The hub's client refuses such ids itself, with an error of another kind."""
+    with pytest.raises(EnvironmentProblem, match=r"no such directory, and neither a hub id"):
+        resolve_weights(name, tmp_path, offline=offline)
+
+
 @pytest.mark.parametrize(
     ("given_name", "means"),
     [

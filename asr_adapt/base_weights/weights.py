@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.errors import (
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
 
 from asr_adapt.base_weights.weight_cache import Ct2Files, converted, read_json
 from asr_adapt.errors import EnvironmentProblem, UsageError
@@ -267,6 +271,8 @@ def _from_hub(repo: str, name: str, offline: bool, cache_dir: Path | None) -> Re
     try:
         cached = Path(snapshot_download(repo, allow_patterns=_HUB_FILES, local_files_only=True))
         return _from_directory(cached, name, "cache", cache_dir)
+    except HFValidationError as error:  # no id by the hub's own rules: a mistyped directory
+        raise _unknown(name) from error
     except OSError as error:
         if offline:
             raise _not_found(name, "the hub is switched off (HF_HUB_OFFLINE)") from error
