@@ -20,9 +20,10 @@ ARMS = ("base", "base+bias", "lora", "lora+bias")
 PSEUDO_CONFIDENCE = "pseudo_confidence"
 """Tag of a reference that a model wrote: how sure it was, 0 to 1."""
 
-NAMED_DROPPED = 50
-"""So many of the phrases that did not fit into a prompt are named in a hypothesis, the others are
-counted: a list of ten thousand names would be 240 kB in every row."""
+NAMED_DROPPED = 1000
+"""So many of the phrases that did not fit into a prompt are named in a hypothesis, which is all of
+them but for the longest lists. Of those the others are counted: a list of ten thousand names would
+be 240 kB in every row."""
 
 
 @dataclass(frozen=True, slots=True)
