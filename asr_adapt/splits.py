@@ -252,7 +252,7 @@ def check_leaks(
     if phrase_groups:
         known = {_words(phrase) for phrase in known_phrases}
         leaks += _phrase_leaks(train, test, known)
-    _refuse(leaks, len(test))
+    _refuse(_in_sentences(leaks, len(test)))
 
 
 def check_against(trained_on: Fingerprint, test: Sequence[Utterance]) -> None:
@@ -261,7 +261,26 @@ def check_against(trained_on: Fingerprint, test: Sequence[Utterance]) -> None:
     Raises:
         LeakError: they do share something; the message says what, with ids and counts.
     """
-    _refuse(_leaks(trained_on, test), len(test))
+    _refuse(_in_sentences(_leaks(trained_on, test), len(test)))
+
+
+def check_sets_against(trained_on: Fingerprint, sets: Mapping[str, Sequence[Utterance]]) -> None:
+    """Refuse test sets of which any shares speakers, recordings or audio with a fingerprint.
+
+    Args:
+        trained_on: what was trained on.
+        sets: what is to be scored, by what each set is called.
+
+    Raises:
+        LeakError: they do share something; the message names each such set and says what.
+    """
+    _refuse(
+        [
+            f"{name}: {sentence}"
+            for name, test in sets.items()
+            for sentence in _in_sentences(_leaks(trained_on, test), len(test))
+        ]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,15 +290,18 @@ class _Leak:
     utterance_ids: tuple[str, ...]
 
 
-def _refuse(leaks: list[_Leak], test_size: int) -> None:
-    if not leaks:
-        return
-    parts = [
+def _in_sentences(leaks: Sequence[_Leak], test_size: int) -> list[str]:
+    return [
         f"{len(leak.utterance_ids)} of {test_size} test utterances have {leak.what} that is in "
         f"training: {_some(leak.names)} ({_some(leak.utterance_ids)})"
         for leak in leaks
     ]
-    raise LeakError(f"{'; '.join(parts)}; split by speaker, or pass --allow-leaks to go on")
+
+
+def _refuse(sentences: Sequence[str]) -> None:
+    if sentences:
+        said = "; ".join(sentences)
+        raise LeakError(f"{said}; split by speaker, or pass --allow-leaks to go on")
 
 
 def _some(names: Sequence[str]) -> str:

@@ -210,6 +210,20 @@ def test_eval_on_training_speakers_is_refused_unless_told(
     assert json.loads((tmp_path / "out/run.json").read_text())["leak_check"].startswith("LEAK")
 
 
+def test_general_speech_that_was_trained_on_is_refused_unless_told(
+    evaluate: Call, adapter: Path, toy: Path, tmp_path: Path
+) -> None:
+    heard = table(toy, tmp_path, "train", toy_rows(toy, "train")[16:20])
+    data = table(toy, tmp_path, "test", toy_rows(toy, "test")[:2])
+    arguments = (data, "--general", heard, "--adapter", adapter)
+    refused(evaluate(*arguments), 3, "general set train.csv: 4 of 4", "a speaker", "'ann'")
+    assert not (tmp_path / "out").exists()
+    outcome = evaluate(*arguments, "--allow-leaks")
+    assert outcome.code == 0, outcome.err
+    said = json.loads((tmp_path / "out/run.json").read_text())["leak_check"]
+    assert said.startswith("LEAK: general set train.csv: 4 of 4")
+
+
 def test_an_adapter_for_another_base_is_refused(
     call: Call, adapter: Path, toy: Path, tmp_path: Path
 ) -> None:

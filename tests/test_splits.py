@@ -17,6 +17,7 @@ from asr_adapt.splits import (
     Fingerprint,
     check_against,
     check_leaks,
+    check_sets_against,
     fingerprint,
     split_by_speaker,
 )
@@ -222,6 +223,21 @@ def test_a_fingerprint_finds_leaks_and_names_nobody(tmp_path: Path) -> None:
     for leak in (clip("b", "anna"), clip("b", None, "watch"), train[1]):
         with pytest.raises(LeakError):
             check_against(trained_on, [leak])
+
+
+def test_every_set_that_leaks_is_named() -> None:
+    trained_on = fingerprint([clip("a", "anna", "watch")])
+    unheard, heard = [clip("b", "ben", "other")], [clip("c", "anna", "new")]
+    check_sets_against(trained_on, {"test set b.csv": unheard})
+    with pytest.raises(LeakError) as caught:
+        check_sets_against(
+            trained_on, {"test set b.csv": unheard, "set c": heard, "set d": [*heard, *unheard]}
+        )
+    said = str(caught.value)
+    assert "b.csv" not in said
+    assert "set c: 1 of 1 test utterances have a speaker" in said
+    assert "set d: 1 of 2 test utterances have a speaker" in said
+    assert said.count("--allow-leaks") == 1
 
 
 @pytest.mark.parametrize("values", [{}, {"speakers": 1, "recordings": [], "audio": []}])

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr_adapt.api.session import PathText, Phrases, Session, default_reading, read_phrases
-from asr_adapt.records import ARMS, Utterance
+from asr_adapt.records import ARMS
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 
 if TYPE_CHECKING:
+    from asr_adapt.evaluation import TestSet
     from asr_adapt.own_data import ReadingRules
     from asr_adapt.reporting.results import Report
 
@@ -57,7 +58,7 @@ def evaluate(
         bias: phrases that may be said in every utterance.
         telling: how phrases are told.
         examples: training transcripts, one a line, for prompts of strategy ``few-shot``.
-        general: general speech, to see what the adapter forgot.
+        general: general speech, to see what the adapter forgot; not what it was trained on.
         split: rows to use if the data has splits; ``all`` for all.
         arms: arms to decode, of those that apply.
         reading: names of columns, language, and what is allowed in the data.
@@ -113,7 +114,7 @@ def evaluate(
         bias=telling or BiasSettings(),
         examples=read_phrases(examples),
         command=session.command,
-        leak_check=_check_leaks(adapter, rows, allow_leaks, session) if adapter else "",
+        leak_check=_check_leaks(adapter, sets, allow_leaks, session) if adapter else "",
         excluded=checked.excluded,
     )
     decode_run(job, run_dir, resume=resume, stop=session.stop, progress_for=display.start)
@@ -171,12 +172,11 @@ def report(
     )
 
 
-def _check_leaks(
-    adapter: PathText, rows: Sequence[Utterance], allow: bool, session: Session
-) -> str:
+def _check_leaks(adapter: PathText, sets: Sequence[TestSet], allow: bool, session: Session) -> str:
     from asr_adapt.adapter import read_card
     from asr_adapt.own_data import refuse_leaks
-    from asr_adapt.splits import Fingerprint, check_against
+    from asr_adapt.splits import Fingerprint, check_sets_against
 
     trained_on = Fingerprint.from_json(read_card(Path(adapter)).trained_on)
-    return refuse_leaks(lambda: check_against(trained_on, rows), allow, session.display.say)
+    rows = {f"{test.name} set {test.title}": test.utterances for test in sets}
+    return refuse_leaks(lambda: check_sets_against(trained_on, rows), allow, session.display.say)
