@@ -204,6 +204,23 @@ def select_for_test(data: CheckedData, split: str, notice: Notice) -> list[Utter
     return rows
 
 
+def refuse_unlabelled(name: str, utterances: Sequence[Utterance]) -> None:
+    """Refuse a test set in which nobody has written down a word, before hours of decoding it.
+
+    Args:
+        name: the file or folder it was read from.
+        utterances: those of the set; "" as a reference, for no speech at all, is a text.
+
+    Raises:
+        DataError: none has a reference.
+    """
+    if not any(u.reference is not None for u in utterances):
+        raise DataError(
+            f"{name}: none of {len(utterances)} utterances has a text, so nothing can be scored; "
+            "give their text too, or have them written down by asr-adapt transcribe"
+        )
+
+
 def refuse_leaks(check: Callable[[], None], allow: bool, notice: Notice) -> str:
     """Run a leak check; where leaks are allowed, say what it found and go on.
 

@@ -17,7 +17,7 @@ from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
 from asr_adapt.evaluation import EvaluationJob, TestSet, evaluate
 from asr_adapt.manifest import read_manifest
 from asr_adapt.model import load_base, pick_device
-from asr_adapt.own_data import check_sounds
+from asr_adapt.own_data import check_sounds, refuse_unlabelled
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import BiasList, Utterance
 from asr_adapt.reporting.make import ReportWishes, make_report
@@ -154,6 +154,8 @@ def load_recipe_data(config: RecipeConfig, data_dir: Path, display: ProgressDisp
         return rows
 
     tests = [TestSet(t.name, t.role, t.title, read(t.manifest)) for t in config.test]
+    for given, test in zip(config.test, tests, strict=True):
+        refuse_unlabelled(str(data_dir / given.manifest), test.utterances)
     if config.data is None:
         return RecipeData((), (), tests)
     general = read(config.data.general) if config.data.general else []

@@ -210,6 +210,20 @@ def test_eval_on_training_speakers_is_refused_unless_told(
     assert json.loads((tmp_path / "out/run.json").read_text())["leak_check"].startswith("LEAK")
 
 
+@pytest.mark.parametrize("option", [None, "--general"], ids=["data", "general"])
+def test_speech_that_nobody_has_written_down_is_refused_before_decoding(
+    option: str | None, evaluate: Call, toy: Path, tmp_path: Path
+) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for u in toy_rows(toy, "test")[:2]:
+        (bare / u.audio_path.name).write_bytes(u.audio_path.read_bytes())
+    labelled = table(toy, tmp_path, "test", toy_rows(toy, "test")[:2])
+    outcome = evaluate(labelled, option, bare) if option else evaluate(bare)
+    refused(outcome, 3, f"{bare}: ", "none of 2 utterances has a text", "asr-adapt transcribe")
+    assert not (tmp_path / "out").exists()
+
+
 def test_general_speech_that_was_trained_on_is_refused_unless_told(
     evaluate: Call, adapter: Path, toy: Path, tmp_path: Path
 ) -> None:

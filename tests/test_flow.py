@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,12 @@ import torch
 
 from asr_adapt.adapter import AdapterCard, read_card
 from asr_adapt.cli import main
+from asr_adapt.config import RecipeConfig, TestConfig
+from asr_adapt.errors import DataError
 from asr_adapt.hypotheses import read_hypotheses
+from asr_adapt.manifest import write_manifest
+from asr_adapt.progress import ProgressDisplay
+from asr_adapt.recipe import load_recipe_data
 from asr_adapt.records import Hypothesis
 from tests.toys import table, toy_job, toy_rows, train_toy
 
@@ -54,6 +60,19 @@ def finish(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the program to its end in this process, which has imported everything."""
     monkeypatch.setattr(sys, "argv", ["asr-adapt", *arguments])
     main()
+
+
+def test_a_recipe_whose_test_set_has_no_text_ends_before_training(
+    toy: Path, tmp_path: Path
+) -> None:
+    rows = []
+    for u in toy_rows(toy, "test")[:2]:
+        shutil.copy(u.audio_path, tmp_path)
+        rows.append(replace(u, audio_path=tmp_path / u.audio_path.name, reference=None))
+    write_manifest(tmp_path / "t.jsonl", rows)
+    recipe = RecipeConfig("r", "R", "m", (TestConfig("t", "T", "t.jsonl"),), folder=tmp_path)
+    with pytest.raises(DataError, match=r"t\.jsonl: none of 2 utterances has a text"):
+        load_recipe_data(recipe, tmp_path, ProgressDisplay(quiet=True))
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from asr_adapt.own_data import (
     prepare_manifests,
     read_checked,
     refuse_leaks,
+    refuse_unlabelled,
     select_for_test,
     training_data,
 )
@@ -149,6 +150,14 @@ def test_test_rows_are_those_of_the_split(toy: Path) -> None:
     assert select_for_test(data, "all", silent) == marked
     with pytest.raises(DataError, match="--split"):
         select_for_test(data, "dev", silent)
+
+
+def test_a_test_set_without_any_text_is_refused(toy: Path) -> None:
+    bare = [replace(u, reference=None) for u in toy_rows(toy, "test")[:2]]
+    with pytest.raises(DataError, match=r"^calls: none of 2 utterances has a text.*transcribe"):
+        refuse_unlabelled("calls", bare)
+    silence = replace(bare[0], reference="")
+    refuse_unlabelled("calls", [bare[1], silence])
 
 
 def test_leaks_are_refused_or_said() -> None:

@@ -26,9 +26,11 @@ from rich.console import Console
 
 from asr_adapt.errors import DataError, ManifestError, UsageError
 from asr_adapt.manifest import write_manifest
+from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import ARMS, Hypothesis, Utterance
 from asr_adapt.reporting import build, plots, words
 from asr_adapt.reporting.console import render_table
+from asr_adapt.reporting.make import ReportWishes, make_report
 from asr_adapt.reporting.markdown import escape
 from asr_adapt.reporting.results import Report
 from asr_adapt.reporting.runs import read_run
@@ -514,15 +516,35 @@ def test_one_arm_without_adapter_tags_or_context_still_makes_a_report(tmp_path: 
     jsonschema.validate(json.loads((tmp_path / "out" / "report.json").read_text()), SCHEMA)
 
 
-def test_a_set_without_transcripts_is_named(tmp_path: Path) -> None:
+def forget(run: Path, name: str) -> None:
+    """Take the references out of a set of a run."""
+    edit_rows(run / "sets" / name / "manifest.jsonl", lambda row: row.update(reference=None))
+
+
+def test_a_set_without_transcripts_is_left_out_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, out = make_run(tmp_path / "run", count=2), tmp_path / "out"
+    forget(run, "real")
+    with ProgressDisplay() as display:
+        report = make_report([run], out, ReportWishes(), display, seed=0)
+    said = "real voices through the channel: none of 2 utterances has a transcript: not scored"
+    assert [part.entry.name for part in report.sets] == ["test", "general"]
+    assert f"set 'real', {said}" in capsys.readouterr().err
+    assert said in " ".join(Page(page(out)).text)
+    assert said in (out / "report.md").read_text()
+    content = json.loads((out / "report.json").read_text())
+    assert content["unscored_sets"] == ["real"]
+    jsonschema.validate(content, SCHEMA)
+
+
+def test_a_run_without_any_transcript_is_refused(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", count=2)
-
-    def forget(row: dict[str, Any]) -> None:
-        row["reference"] = None
-
-    edit_rows(run / "sets" / "real" / "manifest.jsonl", forget)
-    with pytest.raises(DataError, match=r"set 'real'.*reference"):
+    for name in ("test", "real", "general"):
+        forget(run, name)
+    with pytest.raises(DataError, match=r"nothing to score.*'test', 'real', 'general'.*manifest"):
         build.build_report([run], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_failures_silence_and_missing_sound_are_told(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ def evaluate(
         bias: phrases that may be said in every utterance.
         telling: how phrases are told.
         examples: training transcripts, one a line, for prompts of strategy ``few-shot``.
-        general: general speech, to see what the adapter forgot; not what it was trained on.
+        general: general speech with its text, to see what the adapter forgot; not what it was
+            trained on.
         split: rows to use if the data has splits; ``all`` for all.
         arms: arms to decode, of those that apply.
         reading: names of columns, language, and what is allowed in the data.
@@ -83,7 +84,7 @@ def evaluate(
     from asr_adapt.base_weights.weights import resolve_weights
     from asr_adapt.evaluation import EvaluationJob, TestSet
     from asr_adapt.evaluation import evaluate as decode_run
-    from asr_adapt.own_data import read_checked, select_for_test
+    from asr_adapt.own_data import read_checked, refuse_unlabelled, select_for_test
     from asr_adapt.reporting.make import ReportWishes
     from asr_adapt.words.text import get_normaliser
 
@@ -94,9 +95,11 @@ def evaluate(
     path, run_dir = Path(data), Path(out)
     checked = read_checked(path, reading, display)
     rows = select_for_test(checked, split, display.say)
+    refuse_unlabelled(str(path), rows)
     sets = [TestSet("test", "domain", path.name, rows)]
     if general:
         speech = read_checked(Path(general), reading, display).utterances
+        refuse_unlabelled(str(general), speech)
         sets.append(TestSet("general", "general", Path(general).name, speech))
     session.stop.check()
     job = EvaluationJob(

@@ -74,7 +74,9 @@ if TYPE_CHECKING:
     help="Arms to decode, of those that apply.",
 )
 @click.option(
-    "--general", type=PATH, help="General speech, to see what the adapter forgot.  [default: none]"
+    "--general",
+    type=PATH,
+    help="General speech with its text, to see what the adapter forgot.  [default: none]",
 )
 @click.option("--split", default="test", show_default=True, help="Rows to use if data has splits.")
 @beam_option

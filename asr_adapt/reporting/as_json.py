@@ -49,9 +49,15 @@ def report_to_json(report: Report) -> dict[str, Any]:
         "sets": [_set(part) for part in report.sets],
         "run": dict(report.runs[0].record),
         "further_runs": [dict(run.record) for run in report.runs[1:]],
+        **_unscored(report),
         **_curve(report),
         **_transfer(report),
     }
+
+
+def _unscored(report: Report) -> dict[str, Any]:
+    names = [entry.name for entry in report.unscored]
+    return {"unscored_sets": names} if names else {}
 
 
 def _curve(report: Report) -> dict[str, Any]:

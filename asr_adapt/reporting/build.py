@@ -72,13 +72,13 @@ def build_report(
 
     Raises:
         UsageError: if no run is given.
-        DataError: if a run is broken, or runs contradict each other.
+        DataError: if a run is broken, runs contradict each other, or nothing has a transcript.
     """
     if not run_dirs:
         raise UsageError("no run directory given: name at least one")
     runs = tuple(read_run(Path(run_dir)) for run_dir in run_dirs)
     normaliser = _common_normaliser(runs)
-    entries = merge_sets(runs)
+    entries, unscored = _by_labels(merge_sets(runs))
     found = read_curve(curve) if curve else find_curve(run_dirs)
     out_dir.mkdir(parents=True, exist_ok=True)
     parts: list[SetReport] = []
@@ -89,7 +89,7 @@ def build_report(
         parts.append(_set_report(entry, normaliser, seed, share, room, next(stores)))
         if progress:
             progress(len(parts), len(entries))
-    report = Report(runs, tuple(parts), seed, found, embed_audio)
+    report = Report(runs, tuple(parts), seed, found, embed_audio, unscored)
     write_report(report, out_dir)
     return report
 
@@ -126,6 +126,26 @@ def _common_normaliser(runs: Sequence[Run]) -> str:
             "cannot be compared: report on them separately"
         )
     return names[0]
+
+
+def _by_labels(entries: Sequence[RunSet]) -> tuple[tuple[RunSet, ...], tuple[RunSet, ...]]:
+    """Part sets that can be scored from those without a reference, which must not cost the report.
+
+    Raises:
+        DataError: no set can be scored.
+    """
+    scored: list[RunSet] = []
+    unscored: list[RunSet] = []
+    for entry in entries:
+        labelled = any(each.reference is not None for each in entry.utterances)
+        (scored if labelled else unscored).append(entry)
+    if not scored:
+        names = ", ".join(f"'{entry.name}'" for entry in entries)
+        raise DataError(
+            f"nothing to score: no utterance of set {names} has a reference; "
+            "write them into the manifests of the run and score again"
+        )
+    return tuple(scored), tuple(unscored)
 
 
 def _set_report(

@@ -15,6 +15,7 @@ from asr_adapt.reporting.build import build_report
 from asr_adapt.reporting.exports.write import check_formats, write_exports
 from asr_adapt.reporting.results import Report
 from asr_adapt.reporting.trackers.log import check_trackers, log_report
+from asr_adapt.reporting.words import not_scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ def make_report(
         curve=curve,
         embed_audio=wishes.embed_audio,
     )
+    for entry in report.unscored:
+        display.say(f"set '{entry.name}', {not_scored(entry)}")
     if wishes.embed_audio:
         display.say(size_note(report, out_dir))
     write_exports(report, out_dir, wishes.also)

@@ -29,6 +29,7 @@ from asr_adapt.reporting.words import (
     cost,
     interval,
     lead,
+    not_scored,
     percent,
     point_interval,
     points,
@@ -253,6 +254,7 @@ def _provenance(report: Report) -> list[str]:
         f"- intervals: {scores.resamples} resamples of {scores.n_blocks} {scores.blocks} blocks, "
         f"seed {scores.seed}{f'; {escape(scores.caveat)}' if scores.caveat else ''}"
     ]
+    lines += [f"- {escape(not_scored(entry))}" for entry in report.unscored]
     for run in report.runs:
         commit = run.record.get("commit")
         lines += [f"- command: {escape(command(run.record.get('command')))}"]

@@ -74,6 +74,7 @@ class Report:
         seed: of the intervals.
         curve: how errors fall with labels, if that was measured.
         embedded: whether sounds and pictures are in the page itself.
+        unscored: sets that were decoded and have no transcript to score against.
     """
 
     runs: tuple[Run, ...]
@@ -81,6 +82,7 @@ class Report:
     seed: int
     curve: LearningCurve | None = None
     embedded: bool = False
+    unscored: tuple[RunSet, ...] = ()
 
     @property
     def primary(self) -> SetReport:

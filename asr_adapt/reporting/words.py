@@ -12,6 +12,7 @@ from typing import Any
 
 from asr_adapt.reporting.arms import partner, split_arm
 from asr_adapt.reporting.results import Report, SetReport, effort
+from asr_adapt.reporting.runs import RunSet
 from asr_adapt.reporting.silence import SilenceChange, silence_changes
 from asr_adapt.scoring.score import ArmScore, Comparison
 
@@ -144,6 +145,12 @@ def size_words(part: SetReport) -> str:
     if part.speakers:
         bits.append(f"{part.speakers} speaker{'s' * (part.speakers != 1)}")
     return ", ".join([*bits, duration(part.audio_s)])
+
+
+def not_scored(entry: RunSet) -> str:
+    """Say that a set is left out since nothing says what was said."""
+    count = len(entry.utterances)
+    return f"{entry.title}: none of {count} utterances has a transcript: not scored"
 
 
 def lead(report: Report) -> str:
