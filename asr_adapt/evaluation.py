@@ -6,6 +6,7 @@
     RUN/sets/<name>/manifest.jsonl      the utterances
     RUN/sets/<name>/phrases.txt         the list told about all of them, if there is one
     RUN/sets/<name>/hypotheses.jsonl    raw text of every arm, appended while decoding
+    RUN/sets/<name>/pieces.jsonl        raw text of pieces, where long speech is decoded in such
 
 Scoring and the report read these files; nothing here looks at a reference.
 """
@@ -28,13 +29,15 @@ from asr_adapt.decode import SPARE_TOKENS, TOKENS_PER_S, ArmPlan, decode_arms, p
 from asr_adapt.environment import measured_with
 from asr_adapt.errors import UsageError
 from asr_adapt.files import write_json, write_whole
-from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
+from asr_adapt.hypotheses import HypothesisLog, read_hypotheses, refuse_leftovers
 from asr_adapt.manifest import read_manifest, write_manifest
 from asr_adapt.model import SpeechModel, computes_bfloat16, load_base, pick_device, with_adapter
 from asr_adapt.records import ARMS, BiasList, Hypothesis, Utterance
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.words.text import get_normaliser
+
+TEXTS, PIECES = "hypotheses.jsonl", "pieces.jsonl"
 
 Progress = Callable[[int, int], None]
 ProgressFor = Callable[[str], Progress]
@@ -145,10 +148,10 @@ def decode_weights(
         if not names:
             continue
         folder = set_folder(run_dir, test.name)
-        log = HypothesisLog(folder / "hypotheses.jsonl")
+        log = HypothesisLog(folder / TEXTS)
         pieces, _ = apply_long_policy(list(test.utterances), "split")
         whole = len(pieces) == len(test.utterances)
-        piece_log = log if whole else HypothesisLog(folder / "pieces.jsonl")
+        piece_log = log if whole else HypothesisLog(folder / PIECES)
         plans = [arm_plan(name, test, pieces, model, job, prompts) for name in names]
         progress = progress_for(f"{test.name}: {', '.join(names)}")
         decode_arms(model, pieces, plans, job.decode, piece_log, stop, progress)
@@ -248,7 +251,11 @@ def open_run(
     prompts: PromptSettings,
     resume: bool,
 ) -> None:
-    """Create the run directory, or check that it is this run's."""
+    """Create the run directory, or check that it is this run's.
+
+    Raises:
+        UsageError: it is another run's, this one and not to be resumed, or nobody knows whose.
+    """
     record = run_record(job, card, prompts)
     path = run_dir / "run.json"
     if path.exists():
@@ -257,6 +264,8 @@ def open_run(
         check_same_run(run_dir, json.loads(path.read_text(encoding="utf-8")), record)
         check_same_rows(run_dir, job.sets)
         return
+    folders = [set_folder(run_dir, test.name) for test in job.sets]
+    refuse_leftovers(path, [folder / name for folder in folders for name in (TEXTS, PIECES)])
     for test in job.sets:
         folder = set_folder(run_dir, test.name)
         folder.mkdir(parents=True, exist_ok=True)
@@ -286,7 +295,7 @@ def check_same_rows(run_dir: Path, sets: Sequence[TestSet]) -> None:
         if not path.exists():
             raise UsageError(
                 f"{run_dir}: has run.json, but no file {path.relative_to(run_dir)}; restore it, or "
-                "delete run.json too to decode again"
+                "delete run.json and sets/ to decode again"
             )
         before = read_manifest(path, allow_outside=True)
         # Where files lie may have changed; what is in them and what is known about them may not.
@@ -353,7 +362,7 @@ def set_record(test: TestSet, bias_list: BiasList | None) -> dict[str, Any]:
         "role": test.role,
         "title": test.title,
         "manifest": f"{folder}/manifest.jsonl",
-        "hypotheses": f"{folder}/hypotheses.jsonl",
+        "hypotheses": f"{folder}/{TEXTS}",
         **({"phrases": f"{folder}/phrases.txt"} if listed else {}),
         "utterances": len(test.utterances),
     }

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from asr_adapt.errors import ManifestError
+from asr_adapt.errors import ManifestError, UsageError
 from asr_adapt.records import Hypothesis
+
+SHOWN_FILES = 3
 
 
 def read_hypotheses(path: Path) -> list[Hypothesis]:
@@ -38,6 +40,25 @@ def read_hypotheses(path: Path) -> list[Hypothesis]:
 def _lines(path: Path) -> list[str]:
     # Not splitlines(): a text may hold U+2028 and the like, which end no row.
     return [line for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def refuse_leftovers(record: Path, left: Sequence[Path]) -> None:
+    """Refuse to go on from files whose record is gone: they may be of any model and settings.
+
+    Args:
+        record: what would say how they were made, and is not there.
+        left: files that new work would take for its own, as far as they are there.
+
+    Raises:
+        UsageError: there is one.
+    """
+    found = [str(path) for path in left if path.exists()]
+    if found:
+        more = f" and {len(found) - SHOWN_FILES} more" if len(found) > SHOWN_FILES else ""
+        raise UsageError(
+            f"{', '.join(found[:SHOWN_FILES])}{more}: left from earlier work, and no {record.name} "
+            f"says what made it; restore {record}, delete what is left, or use another --out"
+        )
 
 
 class HypothesisLog:

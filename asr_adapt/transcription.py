@@ -25,13 +25,15 @@ from asr_adapt.decode import decode_arms
 from asr_adapt.errors import DataError, UsageError
 from asr_adapt.evaluation import EvaluationJob, TestSet, arm_plan, list_record
 from asr_adapt.files import file_sha256, write_json
-from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
+from asr_adapt.hypotheses import HypothesisLog, read_hypotheses, refuse_leftovers
 from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
 from asr_adapt.records import BiasList, Hypothesis, Utterance
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.voice_activity import VoiceSettings, find_speech
 from asr_adapt.words.transcripts import RENDERERS, Heard, Transcript, write_transcript
+
+LOG_NAME = "hypotheses.jsonl"
 
 GROUP_S = 1800.0
 """Recordings are listened to and decoded in groups of about so many seconds, so that short ones
@@ -122,7 +124,7 @@ def transcribe(
         model = with_adapter(model, job.adapter) if job.adapter else model
         for group in groups(waiting):
             transcribe_group(group, model, job, out_dir, made_with, stop, progress_for)
-    return [out_dir / f"{r.name}.{name}" for r in recordings for name in job.formats]
+    return [path for r in recordings for path in transcripts(r, out_dir, job.formats)]
 
 
 def open_recordings(audio: Sequence[Path]) -> list[Recording]:
@@ -153,7 +155,8 @@ def open_folder(
         What transcripts are made with, as JSON.
 
     Raises:
-        UsageError: the settings or a recording have changed.
+        UsageError: the settings or a recording have changed, or nothing says what made what is
+            there.
     """
     made_with = settings_record(job)
     path = out_dir / "transcribe.json"
@@ -167,6 +170,9 @@ def open_folder(
                 f"{out_dir}: holds transcripts made with another {', '.join(differing)}; "
                 "use another --out"
             )
+    else:
+        written = [file for r in recordings for file in transcripts(r, out_dir, job.formats)]
+        refuse_leftovers(path, [out_dir / LOG_NAME, *written])
     for recording in recordings:
         digest = file_sha256(recording.path)
         if sounds.setdefault(recording.name, digest) != digest:
@@ -218,7 +224,12 @@ def settings_record(job: TranscriptionJob) -> dict[str, Any]:
 
 def is_written(recording: Recording, out_dir: Path, formats: Sequence[str]) -> bool:
     """Say whether a recording has all its transcripts."""
-    return all((out_dir / f"{recording.name}.{name}").is_file() for name in formats)
+    return all(path.is_file() for path in transcripts(recording, out_dir, formats))
+
+
+def transcripts(recording: Recording, out_dir: Path, formats: Sequence[str]) -> list[Path]:
+    """Return where the transcripts of a recording are to be."""
+    return [out_dir / f"{recording.name}.{name}" for name in formats]
 
 
 def groups(recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
@@ -287,7 +298,7 @@ def decode_speech(
     progress: Progress,
 ) -> dict[str, Hypothesis]:
     """Decode stretches that the log lacks; return all by id."""
-    log = HypothesisLog(out_dir / "hypotheses.jsonl")
+    log = HypothesisLog(out_dir / LOG_NAME)
     prompts = job.prompts
     if job.adapter:
         card = read_card(job.adapter)

@@ -17,7 +17,7 @@ import soundfile
 from asr_adapt.audio import apply_long_policy, load_utterance
 from asr_adapt.errors import DataError, Stopped, UsageError
 from asr_adapt.evaluation import EvaluationJob, TestSet, evaluate
-from asr_adapt.hypotheses import read_hypotheses
+from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.manifest import read_manifest
 from asr_adapt.records import ARMS, BiasList, Hypothesis, Utterance
 from asr_adapt.settings import BiasSettings, BoostSettings, DecodeSettings, PromptSettings
@@ -272,11 +272,30 @@ def test_a_run_without_its_sets_says_what_to_do(toy: Path, tmp_path: Path) -> No
     job = job_for(toy, toy_rows(toy, "test")[:2])
     run(job, tmp_path)
     shutil.rmtree(tmp_path / "sets")
-    with pytest.raises(UsageError, match=r"no file sets/calls/manifest\.jsonl.*delete run\.json"):
+    says = r"no file sets/calls/manifest\.jsonl.*restore it, or delete run\.json and sets/"
+    with pytest.raises(UsageError, match=says):
         run(job, tmp_path, resume=True)
     (tmp_path / "run.json").unlink()
     run(job, tmp_path)
     assert rows_of(tmp_path)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("left", ["hypotheses.jsonl", "pieces.jsonl"])
+def test_text_without_a_record_of_what_decoded_it_is_no_work_of_this_run(
+    left: str, resume: bool, toy: Path, tmp_path: Path
+) -> None:
+    job = job_for(toy, toy_rows(toy, "test")[:2])
+    stranger = Hypothesis(job.sets[0].utterances[0].utterance_id, "base", "of another model")
+    log = tmp_path / "sets/calls" / left
+    HypothesisLog(log).append([stranger])
+    with pytest.raises(UsageError, match=rf"{left}: .*no run\.json.*delete.*another --out"):
+        run(job, tmp_path, resume=resume)
+    assert not (tmp_path / "run.json").exists()
+    assert read_hypotheses(log) == [stranger]
+    log.unlink()
+    run(job, tmp_path)
+    assert "of another model" not in {row.text for row in rows_of(tmp_path)}
 
 
 def test_an_adapter_for_other_weights_is_refused_before_any_work(

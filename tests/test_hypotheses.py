@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_adapt.errors import ManifestError
-from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
+from asr_adapt.errors import ManifestError, UsageError
+from asr_adapt.hypotheses import HypothesisLog, read_hypotheses, refuse_leftovers
 from asr_adapt.records import ARMS, Hypothesis
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -96,3 +96,15 @@ def test_an_utterance_decoded_twice_is_refused(tmp_path: Path) -> None:
     path.write_text(2 * (json.dumps(ROWS[0].to_json()) + "\n"))
     with pytest.raises(ManifestError, match="'u0' stands twice for arm 'base'"):
         read_hypotheses(path)
+
+
+def test_what_is_left_without_its_record_is_named(tmp_path: Path) -> None:
+    record, gone = tmp_path / "run.json", tmp_path / "gone.jsonl"
+    logs = [tmp_path / f"{i}.jsonl" for i in range(5)]
+    refuse_leftovers(record, [gone])
+    for log in logs:
+        HypothesisLog(log).append(ROWS)
+    with pytest.raises(UsageError, match=r"[^:]*/3\.jsonl: .*no run\.json says what made it"):
+        refuse_leftovers(record, [gone, logs[3]])
+    with pytest.raises(UsageError, match=r"0\.jsonl, .*1\.jsonl, .*2\.jsonl and 2 more: "):
+        refuse_leftovers(record, logs)

@@ -135,6 +135,16 @@ def test_stopped_work_goes_on_to_the_same_votes(toy: Path, adapter: Path, tmp_pa
     assert [v.confidence for v in cut] == pytest.approx([v.confidence for v in whole])
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_decodings_without_a_record_do_not_vote(resume: bool, toy: Path, tmp_path: Path) -> None:
+    job = ViewJob(toy_rows(toy, "test")[:2], toy_weights(toy), normaliser="raw")
+    log = HypothesisLog(tmp_path / "hypotheses.jsonl")
+    log.append([Hypothesis(job.utterances[0].utterance_id, "base@plain", "of another model")])
+    with pytest.raises(UsageError, match=r"hypotheses\.jsonl: .*no decodings\.json.*delete"):
+        decode_and_vote(job, tmp_path, resume=resume, stop=StopRequest())
+    assert not (tmp_path / "decodings.json").exists()
+
+
 def test_a_torn_sound_fails_its_clip_alone(toy: Path, tmp_path: Path) -> None:
     rows = toy_rows(toy, "test")[:3]
     torn = tmp_path / "torn.flac"

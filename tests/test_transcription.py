@@ -132,6 +132,22 @@ def test_other_settings_or_sounds_need_another_folder(
         run(watch, job, out)
 
 
+@pytest.mark.parametrize("left", ["hypotheses.jsonl", "day.srt"])
+def test_what_nothing_says_the_making_of_is_not_taken_for_ours(
+    left: str, watch: list[Path], job: TranscriptionJob, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    run(watch[:1], replace(job, formats=("srt",)), out)
+    for path in out.iterdir():
+        if path.name != left:
+            path.unlink()
+    before = (out / left).read_bytes()
+    with pytest.raises(UsageError, match=rf"{left}: .*no transcribe\.json.*another --out"):
+        run(watch, job, out)
+    assert [path.name for path in out.iterdir()] == [left]
+    assert (out / left).read_bytes() == before
+
+
 def test_phrases_are_told(watch: list[Path], job: TranscriptionJob, tmp_path: Path) -> None:
     told = replace(job, bias_list=BiasList("ships", ("Ada", "Ben"), "ships.txt"))
     run(watch[1:], told, tmp_path / "out")

@@ -35,7 +35,7 @@ from asr_adapt.decode import (
 from asr_adapt.environment import package_versions
 from asr_adapt.errors import ManifestError, UsageError
 from asr_adapt.files import write_json
-from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
+from asr_adapt.hypotheses import HypothesisLog, read_hypotheses, refuse_leftovers
 from asr_adapt.model import SpeechModel, load_base, pick_device, prompted_start, with_adapter
 from asr_adapt.records import BiasList, Utterance
 from asr_adapt.settings import DECODED_TOGETHER, DecodeSettings, PromptSettings
@@ -287,10 +287,12 @@ def open_folder(folder: Path, record: dict[str, Any], resume: bool) -> None:
     """Create the folder, or check that it holds the same work.
 
     Raises:
-        UsageError: it holds other work, or this one and ``resume`` is not set.
+        UsageError: it holds other work, work of which nothing says what it is, or this one and
+            ``resume`` is not set.
     """
     path = folder / RECORD_NAME
     if not path.exists():
+        refuse_leftovers(path, [folder / LOG_NAME])
         write_json(path, record)
         return
     if not resume:
