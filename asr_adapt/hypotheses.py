@@ -14,6 +14,8 @@ from asr_adapt.errors import ManifestError, UsageError
 from asr_adapt.records import Hypothesis
 
 SHOWN_FILES = 3
+BLOCK_BYTES = 1 << 16
+"""Read at once from the end of a log, which is more than most rows are long."""
 
 
 def read_hypotheses(path: Path) -> list[Hypothesis]:
@@ -82,9 +84,20 @@ class HypothesisLog:
 
 
 def _cut_torn_line(path: Path) -> None:
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        path.write_bytes(whole)
+    # Cut in place: a log that is written anew is empty for a moment, and a kill then loses it all.
+    if path.exists() and (whole := _whole_bytes(path)) < path.stat().st_size:
+        os.truncate(path, whole)
+
+
+def _whole_bytes(path: Path) -> int:
+    """Return where the last whole line ends; read from the end, since logs can be long."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - BLOCK_BYTES)
+            file.seek(start)
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            end = start
+    return 0

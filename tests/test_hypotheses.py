@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_adapt.errors import ManifestError, UsageError
-from asr_adapt.hypotheses import HypothesisLog, read_hypotheses, refuse_leftovers
+from asr_adapt.hypotheses import BLOCK_BYTES, HypothesisLog, read_hypotheses, refuse_leftovers
 from asr_adapt.records import ARMS, Hypothesis
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -78,6 +79,34 @@ def test_a_log_torn_at_any_byte_keeps_every_whole_row(tmp_path: Path) -> None:
         assert len(log.done) == whole
         log.append(ROWS)
         assert path.read_bytes() == content
+
+
+def test_a_torn_row_longer_than_what_is_read_at_once_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    long = Hypothesis("long", "base", "x" * 3 * BLOCK_BYTES)
+    for rows in ([long], [*ROWS, long], [long, ROWS[0]]):
+        path.unlink(missing_ok=True)
+        HypothesisLog(path).append(rows)
+        content = path.read_bytes()
+        for missing in (1, BLOCK_BYTES - 1, BLOCK_BYTES, 2 * BLOCK_BYTES + 7, len(content)):
+            path.write_bytes(content[: len(content) - missing])
+            HypothesisLog(path)
+            assert path.read_bytes() == content[: content.rfind(b"\n", 0, -missing) + 1]
+
+
+def test_a_torn_row_is_cut_off_without_writing_a_byte(tmp_path: Path) -> None:
+    """Whatever is written anew can be lost: here, where no file may grow any more."""
+    path = tmp_path / "h.jsonl"
+    HypothesisLog(path).append(ROWS)
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:20])
+    most, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        HypothesisLog(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    assert path.read_bytes() == whole
 
 
 @pytest.mark.parametrize(
