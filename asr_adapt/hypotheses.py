@@ -19,24 +19,23 @@ BLOCK_BYTES = 1 << 16
 
 
 def read_hypotheses(path: Path) -> list[Hypothesis]:
-    """Read a hypothesis log.
+    """Read a hypothesis log; a later row replaces a failed one of the same utterance and arm.
 
     Raises:
         ManifestError: a line that is no hypothesis, or an utterance that an arm decoded twice.
     """
-    rows: list[Hypothesis] = []
-    seen: set[tuple[str, str]] = set()
+    rows: dict[tuple[str, str], Hypothesis] = {}
     for number, line in enumerate(_lines(path), start=1):
         try:
             row = Hypothesis.from_json(json.loads(line))
         except (ValueError, TypeError, AttributeError) as error:
             raise ManifestError(path, f"not a hypothesis: {error}", number) from None
         key = (row.utterance_id, row.arm)
-        if key in seen:
+        earlier = rows.pop(key, None)
+        if earlier and earlier.error is None:
             raise ManifestError(path, f"'{key[0]}' stands twice for arm '{key[1]}'", number)
-        seen.add(key)
-        rows.append(row)
-    return rows
+        rows[key] = row
+    return list(rows.values())
 
 
 def _lines(path: Path) -> list[str]:
@@ -72,6 +71,11 @@ class HypothesisLog:
         _cut_torn_line(path)
         rows = read_hypotheses(path) if path.exists() else []
         self.done = {(row.utterance_id, row.arm) for row in rows}
+        self.failed = {(row.utterance_id, row.arm) for row in rows if row.error is not None}
+
+    def retry_failed(self) -> None:
+        """Count what failed in earlier work as not done; rows of another try replace it."""
+        self.done -= self.failed
 
     def append(self, rows: Iterable[Hypothesis]) -> None:
         """Append the rows that are not there yet, and put them on the disk before returning."""

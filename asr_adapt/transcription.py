@@ -7,7 +7,8 @@
     OUT/hypotheses.jsonl                every decoded stretch, appended while decoding
 
 Stopped work goes on when the same command is given again: recordings that are written are passed
-over, stretches in the log are not decoded twice.
+over, stretches in the log are not decoded twice. A recording that cannot be decoded whole is not
+written; the same command tries again what failed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from asr_adapt.adapter import check_base, read_card
 from asr_adapt.audio import probe_audio
 from asr_adapt.base_weights.weights import ResolvedWeights
 from asr_adapt.decode import decode_arms
-from asr_adapt.errors import DataError, UsageError
+from asr_adapt.errors import AudioError, DataError, UsageError
 from asr_adapt.evaluation import EvaluationJob, TestSet, arm_plan, list_record
 from asr_adapt.files import file_sha256, write_json
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses, refuse_leftovers
@@ -112,18 +113,30 @@ def transcribe(
 
     Raises:
         AudioError: a file is no sound; said before anything is decoded.
-        DataError: stretches of a recording could not be decoded.
-        UsageError: two recordings of one name, or ``out_dir`` was made with other settings.
+        DataError: recordings could not be decoded whole; said when all others are written.
+        UsageError: two recordings of one name, one with a name that the folder itself needs, or
+            ``out_dir`` was made with other settings.
         Stopped: a signal came; the same call goes on.
     """
     recordings = open_recordings(audio)
     made_with = open_folder(out_dir, job, recordings)
-    waiting = [r for r in recordings if not is_written(r, out_dir, job.formats)]
+    lacking = lacking_text(out_dir)
+    waiting = [
+        r for r in recordings if r.name in lacking or not is_written(r, out_dir, job.formats)
+    ]
+    failed: dict[str, str] = {}
     if waiting:
         model = load_base(job.weights, pick_device(job.device))
         model = with_adapter(model, job.adapter) if job.adapter else model
         for group in groups(waiting):
-            transcribe_group(group, model, job, out_dir, made_with, stop, progress_for)
+            failed |= transcribe_group(group, model, job, out_dir, made_with, stop, progress_for)
+    if failed:
+        names = ", ".join(f"'{name}'" for name in failed)
+        raise DataError(
+            f"{len(failed)} of {len(recordings)} recordings cannot be decoded whole and are not "
+            f"written ({names}), the first: {next(iter(failed.values()))}; the same command tries "
+            "again"
+        )
     return [path for r in recordings for path in transcripts(r, out_dir, job.formats)]
 
 
@@ -155,11 +168,17 @@ def open_folder(
         What transcripts are made with, as JSON.
 
     Raises:
-        UsageError: the settings or a recording have changed, or nothing says what made what is
-            there.
+        UsageError: a transcript would replace the folder's record, the settings or a recording
+            have changed, or nothing says what made what is there.
     """
     made_with = settings_record(job)
     path = out_dir / "transcribe.json"
+    for recording in recordings:
+        if path in transcripts(recording, out_dir, job.formats):
+            raise UsageError(
+                f"{recording.path}: its transcript would be {path}, where the folder's record is; "
+                "rename the recording, or leave out that --format"
+            )
     sounds: dict[str, str] = {}
     if path.exists():
         before = read_record(path)
@@ -232,6 +251,12 @@ def transcripts(recording: Recording, out_dir: Path, formats: Sequence[str]) -> 
     return [out_dir / f"{recording.name}.{name}" for name in formats]
 
 
+def lacking_text(out_dir: Path) -> set[str]:
+    """Return the names of recordings of which a stretch failed, whatever was written of them."""
+    failed = HypothesisLog(out_dir / LOG_NAME).failed
+    return {utterance_id.rpartition("-")[0] for utterance_id, _ in failed}
+
+
 def groups(recordings: Sequence[Recording]) -> Iterator[list[Recording]]:
     """Yield recordings in groups of about ``GROUP_S``; a longer one is a group of its own."""
     group: list[Recording] = []
@@ -252,26 +277,34 @@ def transcribe_group(
     made_with: Mapping[str, object],
     stop: StopRequest,
     progress_for: Callable[[str], Progress],
-) -> None:
-    """Find the speech of some recordings, decode it and write their transcripts."""
+) -> dict[str, str]:
+    """Find the speech of some recordings, decode it and write the transcripts that lack nothing.
+
+    Returns:
+        Why the other recordings cannot be decoded whole, by name.
+    """
     stretches: dict[str, list[Utterance]] = {}
+    failed: dict[str, str] = {}
     for recording in group:
         stop.check()
         progress = progress_for(f"{recording.path.name}: finding speech (s)")
-        stretches[recording.name] = speech_of(recording, job, progress)
+        try:
+            stretches[recording.name] = speech_of(recording, job, progress)
+        except AudioError as error:
+            failed[recording.name] = str(error)
     spoken = [u for rows in stretches.values() for u in rows]
     title = group[0].path.name if len(group) == 1 else f"{len(group)} recordings"
     found = decode_speech(spoken, model, job, out_dir, stop, progress_for(f"{title}: decoding"))
-    failed: list[Hypothesis] = []
-    for recording in group:
+    for recording in (r for r in group if r.name in stretches):
         rows = [(u, found[u.utterance_id]) for u in stretches[recording.name]]
-        failed += [row for _, row in rows if row.error]
+        if errors := [row.error for _, row in rows if row.error is not None]:
+            failed[recording.name] = errors[0]
+            continue
         heard = [heard_in(u, row) for u, row in rows]
         audio = recording.path.name
         transcript = Transcript(recording.name, audio, recording.duration_s, heard, made_with)
         write_transcript(transcript, out_dir, job.formats)
-    if failed:
-        raise DataError(f"{len(failed)} stretches cannot be decoded, the first: {failed[0].error}")
+    return failed
 
 
 def speech_of(recording: Recording, job: TranscriptionJob, progress: Progress) -> list[Utterance]:
@@ -297,8 +330,9 @@ def decode_speech(
     stop: StopRequest,
     progress: Progress,
 ) -> dict[str, Hypothesis]:
-    """Decode stretches that the log lacks; return all by id."""
+    """Decode stretches that the log lacks or that failed before; return all by id."""
     log = HypothesisLog(out_dir / LOG_NAME)
+    log.retry_failed()
     prompts = job.prompts
     if job.adapter:
         card = read_card(job.adapter)

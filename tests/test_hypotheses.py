@@ -68,6 +68,25 @@ def test_a_row_is_never_written_twice(tmp_path: Path) -> None:
     assert read_hypotheses(log.path) == ROWS
 
 
+def test_what_failed_can_be_tried_again(tmp_path: Path) -> None:
+    failed = Hypothesis("u1", "base", "", error="the disk is gone")
+    path = tmp_path / "h.jsonl"
+    HypothesisLog(path).append([ROWS[0], failed])
+    HypothesisLog(path).append(ROWS[:2])
+    assert read_hypotheses(path) == [ROWS[0], failed]
+    log = HypothesisLog(path)
+    log.retry_failed()
+    log.append([failed])
+    log = HypothesisLog(path)
+    log.retry_failed()
+    assert log.done == {("u0", "base")}
+    log.append(ROWS[:2])
+    assert read_hypotheses(path) == ROWS[:2]
+    log = HypothesisLog(path)
+    log.retry_failed()
+    assert len(log.done) == 2
+
+
 def test_a_log_torn_at_any_byte_keeps_every_whole_row(tmp_path: Path) -> None:
     path = tmp_path / "h.jsonl"
     HypothesisLog(path).append(ROWS)

@@ -13,10 +13,11 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from asr_adapt import transcription
+from asr_adapt import decode, transcription
+from asr_adapt.audio import load_utterance
 from asr_adapt.base_weights.weights import PACKAGES, package_files, resolve_weights
-from asr_adapt.errors import AudioError, Stopped, UsageError
-from asr_adapt.records import BiasList
+from asr_adapt.errors import AudioError, DataError, Stopped, UsageError
+from asr_adapt.records import BiasList, Utterance
 from asr_adapt.settings import DecodeSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.transcription import (
@@ -146,6 +147,70 @@ def test_what_nothing_says_the_making_of_is_not_taken_for_ours(
         run(watch, job, out)
     assert [path.name for path in out.iterdir()] == [left]
     assert (out / left).read_bytes() == before
+
+
+def spoil(names: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the second stretch of some recordings be no sound."""
+
+    def load(utterance: Utterance) -> NDArray[np.float32]:
+        if utterance.recording_id in names and utterance.start_s > 0:
+            raise AudioError(utterance.audio_path, "the disk is gone", utterance.utterance_id)
+        return load_utterance(utterance)
+
+    monkeypatch.setattr(decode, "load_utterance", load)
+
+
+def test_a_recording_that_cannot_be_decoded_whole_is_not_written_until_it_can(
+    watch: list[Path], job: TranscriptionJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbroken, out = run(watch, job, tmp_path / "unbroken"), tmp_path / "out"
+    monkeypatch.setattr(transcription, "GROUP_S", 0.1)  # each recording is a group of its own
+    with monkeypatch.context() as patched:
+        spoil({"day"}, patched)
+        for _ in range(2):
+            with pytest.raises(DataError, match=r"1 of 2 .*'day'.*the disk is gone.*tries again"):
+                run(watch, job, out)
+            assert not list(out.glob("day.*"))
+            assert {p.name: p.read_text() for p in out.glob("night.*")} == {
+                name: text for name, text in unbroken.items() if name.startswith("night.")
+            }
+    # Earlier versions wrote such recordings, without what was missing.
+    (out / "day.srt").write_text("")
+    assert run(watch, job, out) == unbroken
+
+
+def test_sound_in_which_no_speech_can_be_looked_for_costs_no_other_recording(
+    watch: list[Path],
+    spans: dict[str, list[Span]],
+    job: TranscriptionJob,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def find(path: Path, *_: object) -> list[Span]:
+        if path.stem == "day":
+            raise AudioError(path, "torn")
+        return spans[path.stem]
+
+    monkeypatch.setattr(transcription, "find_speech", find)
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"1 of 2 .*'day'.*torn"):
+            run(watch, job, tmp_path / "out")
+        assert {p.stem for p in (tmp_path / "out").glob("*.srt")} == {"night"}
+
+
+def test_a_transcript_never_takes_the_place_of_the_record(
+    watch: list[Path],
+    spans: dict[str, list[Span]],
+    job: TranscriptionJob,
+    tmp_path: Path,
+) -> None:
+    spans["transcribe"] = spans["day"]
+    named = watch[0].rename(tmp_path / "transcribe.wav")
+    out = tmp_path / "out"
+    with pytest.raises(UsageError, match=r"transcribe\.wav: .*out/transcribe\.json.*rename"):
+        run([named], job, out)
+    assert not out.exists()
+    assert list(run([named], replace(job, formats=("srt",)), out)) == ["transcribe.srt"]
 
 
 def test_phrases_are_told(watch: list[Path], job: TranscriptionJob, tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ def transcribe_command(
     """Write down what is said in each AUDIO file, with times.
 
     Speech is found in recordings of any length and decoded in stretches of at most 28 s. Stopped
-    work goes on when the same command is given again.
+    work goes on when the same command is given again. A recording that cannot be decoded whole is
+    not written, and tried again then.
 
     \b
     asr-adapt transcribe watch.wav --model whisper-tiny.en --adapter adapters/calls --out texts
