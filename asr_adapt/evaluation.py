@@ -224,19 +224,29 @@ def join_pieces(pieces: Sequence[Utterance], rows: Sequence[Hypothesis]) -> list
 
 def joined(utterance_id: str, arm: str, parts: Sequence[Hypothesis]) -> Hypothesis:
     """Join the hypotheses of one utterance and arm."""
-    scores = [p.avg_logprob for p in parts if p.avg_logprob is not None]
     return Hypothesis(
         utterance_id=utterance_id,
         arm=arm,
         text=" ".join(p.text for p in parts if p.text),
         prompt=parts[0].prompt,
         dropped_phrases=parts[0].dropped_phrases,
-        avg_logprob=sum(scores) / len(scores) if scores else None,
+        avg_logprob=mean_logprob(parts),
         decode_s=sum(p.decode_s for p in parts),
         flags=tuple(dict.fromkeys(flag for p in parts for flag in p.flags)),
         error=next((p.error for p in parts if p.error), None),
         dropped_more=parts[0].dropped_more,
     )
+
+
+def mean_logprob(parts: Sequence[Hypothesis]) -> float | None:
+    """Return the mean log-probability of all pieces together; None if nothing was decoded.
+
+    How many tokens each has is not recorded. In one language they are about as many as its text is
+    long, and one more for its end, without which a piece where nobody speaks would not count.
+    """
+    known = [(p.avg_logprob, len(p.text) + 1) for p in parts if p.avg_logprob is not None]
+    weights = sum(weight for _, weight in known)
+    return sum(mean * weight for mean, weight in known) / weights if known else None
 
 
 def set_folder(run_dir: Path, name: str) -> Path:

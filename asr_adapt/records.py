@@ -117,7 +117,8 @@ class Hypothesis:
         prompt: the prompt text that the decoder was given; None without one.
         dropped_phrases: context phrases that did not fit into the prompt, by rank; at most
             `NAMED_DROPPED` of them in logs since there is ``dropped_more``.
-        avg_logprob: mean log-probability of the decoded tokens; None if nothing was decoded.
+        avg_logprob: mean log-probability of the decoded tokens; None if nothing was decoded. Of
+            speech that was decoded in pieces, theirs are weighted by the length of their texts.
         decode_s: this utterance's share of the time on the clock in this arm, encoder included.
         flags: what is suspicious: ``loop``, ``empty``, ``cap`` (token cap reached), ``untold`` (the
             text of a pass that was told nothing: the told one wrote what stood where nothing like

@@ -16,7 +16,7 @@ import soundfile
 
 from asr_adapt.audio import apply_long_policy, load_utterance
 from asr_adapt.errors import DataError, Stopped, UsageError
-from asr_adapt.evaluation import EvaluationJob, TestSet, evaluate
+from asr_adapt.evaluation import EvaluationJob, TestSet, evaluate, joined
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.manifest import read_manifest
 from asr_adapt.records import ARMS, BiasList, Hypothesis, Utterance
@@ -355,6 +355,26 @@ def test_long_speech_is_decoded_in_pieces_and_joined(
         if row.utterance_id == "long":
             texts = [parts[piece.utterance_id, row.arm] for piece in pieces]
             assert row.text == " ".join(text for text in texts if text)
+
+
+@pytest.mark.parametrize(
+    ("parts", "mean"),
+    [
+        ([("speech " * 10, -0.3)], -0.3),
+        ([("one two", -0.2), ("six ten", -0.4)], -0.3),
+        # A breath at the end, of which nothing was written, is one token of some fifty.
+        ([("speech " * 30, -0.2), ("", -4.0)], -0.22),
+        ([("", -1.0), ("", -3.0)], -2.0),
+        ([("one", None), ("two", None)], None),
+        ([("one", None), ("two", -0.5)], -0.5),
+    ],
+)
+def test_long_pieces_weigh_more_in_the_log_probability_of_all(
+    parts: list[tuple[str, float | None]], mean: float | None
+) -> None:
+    rows = [Hypothesis(f"u{i}", "base", text, avg_logprob=p) for i, (text, p) in enumerate(parts)]
+    found = joined("long", "base", rows).avg_logprob
+    assert found == (None if mean is None else pytest.approx(mean, abs=0.005))
 
 
 def test_a_stop_among_pieces_of_the_second_weights_goes_on(
