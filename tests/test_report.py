@@ -30,6 +30,7 @@ from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import ARMS, Hypothesis, Utterance
 from asr_adapt.reporting import build, plots, words
 from asr_adapt.reporting.console import render_table
+from asr_adapt.reporting.examples import Share, choose
 from asr_adapt.reporting.make import ReportWishes, make_report
 from asr_adapt.reporting.markdown import escape
 from asr_adapt.reporting.results import Report
@@ -37,7 +38,7 @@ from asr_adapt.reporting.runs import read_run
 from asr_adapt.reporting.slices import measure_noise
 from asr_adapt.reporting.stacking import stack_alignments
 from asr_adapt.scoring.alignment import AlignedWord, align_words
-from asr_adapt.scoring.score import Comparison
+from asr_adapt.scoring.score import Comparison, score_run
 
 SCHEMA = json.loads((Path(build.__file__).parent / "report.schema.json").read_text())
 SHIPS = ("Nordic Falcon", "Baltic Heron", "Stella Maris", "Coral Wind", "Amber Tide")
@@ -494,6 +495,33 @@ def test_worst_utterances_come_first(built: tuple[Report, Path]) -> None:
     }
     first = part.examples[0].utterance.utterance_id
     assert errors[first] == max(errors.values())
+
+
+def test_an_arm_without_a_text_has_neither_helped_nor_hurt() -> None:
+    said = "keep clear of the fairway"
+    rows = [Utterance(name, Path(f"{name}.wav"), 0, 1, said) for name in "abcdefg"]
+    texts = {
+        "base": {"a": "keep", "b": "keep", "c": said, "d": "keep", "e": "", "f": None, "g": said},
+        "lora": {"a": said, "b": None, "c": "keep", "e": "keep", "f": "keep", "g": None},
+    }
+    heard = [
+        Hypothesis(name, arm, text or "", error="no sound" if text is None else None)
+        for arm, found in texts.items()
+        for name, text in found.items()
+    ]
+    scores = score_run(rows, heard, "raw")
+    chosen = choose(scores, "base", "lora", Share(worst=9, helped=9, hurt=9, flagged=9))
+    by_reason = {
+        reason: {name for name, why in chosen.items() if reason in why}
+        for reason in ("worst", "helped", "hurt", "flagged")
+    }
+    assert by_reason == {
+        "worst": set("cef"),
+        "helped": set("ae"),
+        "hurt": set("c"),
+        "flagged": set("bfg"),
+    }
+    assert set(chosen) == set("abcdefg")
 
 
 def test_one_arm_without_adapter_tags_or_context_still_makes_a_report(tmp_path: Path) -> None:

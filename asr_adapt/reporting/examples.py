@@ -91,8 +91,8 @@ def choose(scores: RunScores, first: str, best: str, share: Share) -> dict[str, 
     reasons: dict[str, tuple[str, ...]] = {}
     for reason, limit, weigh in (
         ("worst", share.worst, lambda arms: _errors(arms, best)),
-        ("hurt", share.hurt, lambda arms: _errors(arms, best) - _errors(arms, first)),
-        ("helped", share.helped, lambda arms: _errors(arms, first) - _errors(arms, best)),
+        ("hurt", share.hurt, lambda arms: _more_errors(arms, first, best)),
+        ("helped", share.helped, lambda arms: _more_errors(arms, best, first)),
         ("flagged", share.flagged, _suspicion),
     ):
         for utterance_id in _top(by_id, weigh, limit):
@@ -102,7 +102,15 @@ def choose(scores: RunScores, first: str, best: str, share: Share) -> dict[str, 
 
 
 def _errors(arms: Mapping[str, UtteranceScore], arm: str) -> int:
+    """Return the errors of an arm; 0 where it has no text."""
     return arms[arm].words.errors if arm in arms else 0
+
+
+def _more_errors(arms: Mapping[str, UtteranceScore], before: str, after: str) -> int:
+    """Return how many more errors an arm makes than another; 0 where one of them has no text."""
+    if not all(arm in arms and arms[arm].failed is None for arm in (before, after)):
+        return 0
+    return _errors(arms, after) - _errors(arms, before)
 
 
 def _suspicion(arms: Mapping[str, UtteranceScore]) -> int:
