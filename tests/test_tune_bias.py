@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from asr_adapt.cli import cli
 from asr_adapt.config import RecipeConfig, TestConfig
-from asr_adapt.context.bias_file import BiasChoice, read_bias_file
+from asr_adapt.context.bias_file import BiasChoice, BiasFile, read_bias_file, write_bias_file
 from asr_adapt.context.trials import DevTrials
 from asr_adapt.context.tune_bias import (
     TuningJob,
@@ -97,6 +97,32 @@ def test_a_stopped_search_goes_on_to_what_an_unbroken_one_finds(
     with monkeypatch.context() as patched:  # all is known: nothing is decoded, or this would stop
         again = tune_bias(job, broken, resume=True, stop=stop_after(0, patched), display=QUIET)
     assert again.finished
+
+
+def test_a_kill_soon_after_resuming_loses_no_trial(
+    job: TuningJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "bias.toml"
+    with monkeypatch.context() as patched, pytest.raises(Stopped):
+        tune_bias(job, out, resume=False, stop=stop_after(4, patched), display=QUIET)
+    half = read_bias_file(out)
+    kept: list[int] = []
+
+    def watched(path: Path, content: BiasFile) -> None:
+        kept.append(len(content.trial))
+        write_bias_file(path, content)
+
+    monkeypatch.setattr("asr_adapt.context.tune_bias.write_bias_file", watched)
+    with monkeypatch.context() as patched, pytest.raises(Stopped):
+        tune_bias(job, out, resume=True, stop=stop_after(0, patched), display=QUIET)
+    assert kept == []
+    assert read_bias_file(out) == half
+    found = tune_bias(job, out, resume=True, stop=StopRequest(), display=QUIET)
+    trials = len(found.trial)
+    assert kept == [*range(len(half.trial) + 1, trials + 1), trials]
+    kept.clear()
+    tune_bias(job, out, resume=True, stop=StopRequest(), display=QUIET)
+    assert kept == [trials]
 
 
 def test_other_work_is_not_gone_on_with(job: TuningJob, tmp_path: Path) -> None:

@@ -98,6 +98,30 @@ def test_every_state_names_the_best_so_far() -> None:
         assert next(t.measured.wer for t in state.trial if t.choice == chosen) == best
 
 
+@pytest.mark.parametrize("measured", [1, 5, 12])
+def test_a_search_goes_on_from_what_is_there_and_loses_none_of_it(measured: int) -> None:
+    states: list[BiasFile] = []
+    whole = search(Space(), RECORD, Landscape(), states.append)
+    before = states[measured - 1]
+    landscape, later = Landscape(), list[BiasFile]()
+    assert search(Space(), RECORD, landscape, later.append, before) == whole
+    assert later == states[measured:]
+    assert len(landscape.asked) == len(whole.trial) - measured
+    nothing = Landscape()
+    assert search(Space(), RECORD, nothing, later.append, whole) == whole
+    assert nothing.asked == []
+
+
+def test_trials_that_another_space_does_not_hold_are_kept() -> None:
+    whole = search(Space(), RECORD, Landscape(), forget)
+    states: list[BiasFile] = []
+    narrow = Space(modes=("prompt",), orders=PHRASE_ORDERS[:1], beams=(1, 2))
+    found = search(narrow, RECORD, Landscape(), states.append, whole)
+    for state in (*states, found):
+        assert {trial.choice for trial in whole.trial} <= {trial.choice for trial in state.trial}
+    assert (found.bias.mode, found.bias.order) == ("prompt", "given")
+
+
 def test_only_what_is_asked_for_is_tried() -> None:
     space = Space(modes=("prompt",), orders=PHRASE_ORDERS[:1], beams=(1,))
     found = search(space, RECORD, Landscape(), forget)

@@ -100,45 +100,40 @@ def tune_bias(
         trials.prepare(display.start(f"encoding {len(dev)} utterances"))
         return trials
 
-    measure = Remembering(start, before, display)
+    measure = Measuring(start, before, display)
 
     def write(state: BiasFile) -> None:
         write_bias_file(out, replace(state, command=job.command))
 
-    found = search(job.space, record, measure, write)
+    found = search(job.space, record, measure, write, before)
     write(found)
     return found
 
 
-class Remembering:
-    """Measures a choice, unless a run that was stopped has measured it."""
+class Measuring:
+    """Measures choices one after the other, and shows each."""
 
     def __init__(
         self, start: Callable[[], DevTrials], before: BiasFile | None, display: ProgressDisplay
     ) -> None:
-        """Take over the trials of an earlier run, if there was one.
+        """Get ready, without loading anything.
 
         Args:
             start: loads the model and encodes dev, once something has to be measured.
-            before: what an earlier run measured.
+            before: what an earlier run measured; its trials are counted too.
             display: shows each trial.
         """
         self.start = start
         self.trials: DevTrials | None = None
-        self.known: dict[BiasChoice | None, Measured] = {}
-        if before and before.untold:
-            self.known = {None: before.untold, **{t.choice: t.measured for t in before.trial}}
         self.update = display.start_titled()
-        self.count = 0
+        self.count = 1 + len(before.trial) if before and before.untold else 0
 
     def __call__(self, choice: BiasChoice | None) -> Measured:
         """Return what a choice comes to."""
         self.count += 1
-        if choice not in self.known:
-            self.trials = self.trials or self.start()
-            title = f"trial {self.count}: {in_words(choice)}"
-            self.known[choice] = self.trials.measure(choice, partial(self.update, title))
-        return self.known[choice]
+        self.trials = self.trials or self.start()
+        title = f"trial {self.count}: {in_words(choice)}"
+        return self.trials.measure(choice, partial(self.update, title))
 
 
 def in_words(choice: BiasChoice | None) -> str:

@@ -36,7 +36,7 @@ Variants = Callable[[BiasChoice], Sequence[BiasChoice]]
 """One setting in all its values, the others as they are."""
 
 Keep = Callable[[BiasFile], None]
-"""Is given the state of the search after each trial."""
+"""Is given the state of the search after each trial that was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,13 @@ def with_bias(choice: BiasChoice, bias: BiasSettings) -> BiasChoice:
     return replace(choice, bias=bias)
 
 
-def search(space: Space, record: TuningRecord, measure: Measure, keep: Keep) -> BiasFile:
+def search(
+    space: Space,
+    record: TuningRecord,
+    measure: Measure,
+    keep: Keep,
+    earlier: BiasFile | None = None,
+) -> BiasFile:
     """Search coordinate by coordinate from the default settings.
 
     Iterative refinement: one setting is changed at a time, the best value stays, and rounds go on
@@ -109,15 +115,24 @@ def search(space: Space, record: TuningRecord, measure: Measure, keep: Keep) -> 
     Args:
         space: what is tried.
         record: what is tuned on what; says the bound.
-        measure: decodes dev; may be asked again for what it has measured, and should remember.
-        keep: is given the trials so far after each one.
+        measure: decodes dev; is asked for each choice once.
+        keep: is given the trials so far after each that was measured.
+        earlier: what a search with the same record measured before, which is not measured again;
+            its trials stay, those that ``space`` does not hold too.
 
     Returns:
         The best choice and all trials. Where telling nothing is better than every choice allowed,
         the best of them is returned all the same: ``untold`` shows it.
     """
-    untold = measure(None)
+    known = earlier.untold if earlier else None
+    untold = known or measure(None)
     trials: dict[BiasChoice, Trial] = {}
+
+    def add(choice: BiasChoice, measured: Measured) -> None:
+        trials[choice] = Trial(choice, measured, within(measured, untold, record.bound))
+
+    for trial in earlier.trial if earlier and known else ():
+        add(trial.choice, trial.measured)
 
     def state(best: BiasChoice, finished: bool) -> BiasFile:
         found = tuple(trials.values())
@@ -125,8 +140,7 @@ def search(space: Space, record: TuningRecord, measure: Measure, keep: Keep) -> 
 
     def try_out(choice: BiasChoice) -> Trial:
         if choice not in trials:
-            measured = measure(choice)
-            trials[choice] = Trial(choice, measured, within(measured, untold, record.bound))
+            add(choice, measure(choice))
             keep(state(better(trials.values()).choice, finished=False))
         return trials[choice]
 
