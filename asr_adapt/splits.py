@@ -261,26 +261,12 @@ def check_against(trained_on: Fingerprint, test: Sequence[Utterance]) -> None:
     Raises:
         LeakError: they do share something; the message says what, with ids and counts.
     """
-    _refuse(_in_sentences(_leaks(trained_on, test), len(test)))
+    _refuse(shared_with(trained_on, test))
 
 
-def check_sets_against(trained_on: Fingerprint, sets: Mapping[str, Sequence[Utterance]]) -> None:
-    """Refuse test sets of which any shares speakers, recordings or audio with a fingerprint.
-
-    Args:
-        trained_on: what was trained on.
-        sets: what is to be scored, by what each set is called.
-
-    Raises:
-        LeakError: they do share something; the message names each such set and says what.
-    """
-    _refuse(
-        [
-            f"{name}: {sentence}"
-            for name, test in sets.items()
-            for sentence in _in_sentences(_leaks(trained_on, test), len(test))
-        ]
-    )
+def shared_with(trained_on: Fingerprint, test: Sequence[Utterance]) -> list[str]:
+    """Say in sentences, with ids and counts, what a test set shares with a fingerprint."""
+    return _in_sentences(_leaks(trained_on, test), len(test))
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,6 +199,18 @@ def test_a_test_speaker_in_training_is_refused(finetune: Call, toy: Path, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_general_speech_of_test_speakers_is_refused_before_training(
+    finetune: Call, toy: Path, tmp_path: Path
+) -> None:
+    train, other = table(toy, tmp_path, "train"), tmp_path / "other"
+    other.mkdir()
+    rows = [replace(u, speaker="joe") for u in toy_rows(toy, "test")]
+    general, test = table(toy, other, "dev", rows[:3]), table(toy, other, "test", rows[3:6])
+    arguments = (train, "--general", general, "--test", test)
+    refused(finetune(*arguments), 3, "a speaker that is in training", "'joe'")
+    assert not (tmp_path / "out").exists()
+
+
 def test_eval_on_training_speakers_is_refused_unless_told(
     evaluate: Call, adapter: Path, toy: Path, tmp_path: Path
 ) -> None:
@@ -224,18 +236,18 @@ def test_speech_that_nobody_has_written_down_is_refused_before_decoding(
     assert not (tmp_path / "out").exists()
 
 
-def test_general_speech_that_was_trained_on_is_refused_unless_told(
+def test_general_speech_that_was_trained_on_is_said_and_reported(
     evaluate: Call, adapter: Path, toy: Path, tmp_path: Path
 ) -> None:
     heard = table(toy, tmp_path, "train", toy_rows(toy, "train")[16:20])
     data = table(toy, tmp_path, "test", toy_rows(toy, "test")[:2])
-    arguments = (data, "--general", heard, "--adapter", adapter)
-    refused(evaluate(*arguments), 3, "general set train.csv: 4 of 4", "a speaker", "'ann'")
-    assert not (tmp_path / "out").exists()
-    outcome = evaluate(*arguments, "--allow-leaks")
+    outcome = evaluate(data, "--general", heard, "--adapter", adapter)
     assert outcome.code == 0, outcome.err
+    found = "LEAK: general set train.csv: 4 of 4 test utterances have a speaker"
+    assert found in outcome.err
     said = json.loads((tmp_path / "out/run.json").read_text())["leak_check"]
-    assert said.startswith("LEAK: general set train.csv: 4 of 4")
+    assert said.startswith(found)
+    assert said.endswith("no test speaker, recording or sound is in the training or dev data")
 
 
 def test_an_adapter_for_another_base_is_refused(

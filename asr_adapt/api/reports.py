@@ -58,8 +58,8 @@ def evaluate(
         bias: phrases that may be said in every utterance.
         telling: how phrases are told.
         examples: training transcripts, one a line, for prompts of strategy ``few-shot``.
-        general: general speech with its text, to see what the adapter forgot; not what it was
-            trained on.
+        general: general speech with its text, to see what the adapter forgot. Where training
+            replayed it, or other speech of its speakers, that is said and reported.
         split: rows to use if the data has splits; ``all`` for all.
         arms: arms to decode, of those that apply.
         reading: names of columns, language, and what is allowed in the data.
@@ -178,8 +178,19 @@ def report(
 def _check_leaks(adapter: PathText, sets: Sequence[TestSet], allow: bool, session: Session) -> str:
     from asr_adapt.adapter import read_card
     from asr_adapt.own_data import refuse_leaks
-    from asr_adapt.splits import Fingerprint, check_sets_against
+    from asr_adapt.splits import Fingerprint, check_against, shared_with
 
     trained_on = Fingerprint.from_json(read_card(Path(adapter)).trained_on)
-    rows = {f"{test.name} set {test.title}": test.utterances for test in sets}
-    return refuse_leaks(lambda: check_sets_against(trained_on, rows), allow, session.display.say)
+    domain, *others = sets
+    said = refuse_leaks(
+        lambda: check_against(trained_on, domain.utterances), allow, session.display.say
+    )
+    # Of general speech it is only said: what the adapter does in its domain does not hang on it.
+    heard = [
+        f"LEAK: {test.name} set {test.title}: {shared}; it shows what is kept of what was rehearsed"
+        for test in others
+        for shared in shared_with(trained_on, test.utterances)
+    ]
+    for line in heard:
+        session.display.say(line)
+    return "; ".join([*heard, said])

@@ -146,14 +146,15 @@ def training_job(
     if test:
         tests = read_checked(Path(test), reading, display)
         held_out += select_for_test(tests, "test", display.say)
-    refuse_leaks(
-        lambda: check_leaks([*chosen.train, *chosen.dev], held_out, phrase_groups=False),
-        allow_leaks,
-        display.say,
-    )
     unlabelled = read_checked(Path(general), reading, display).utterances if general else []
     if reading.long == "split":  # the model writes the text of each piece itself
         unlabelled, _ = apply_long_policy(unlabelled, "split")
+    heard = [*chosen.train, *chosen.dev, *unlabelled]
+    refuse_leaks(
+        lambda: check_leaks(heard, held_out, phrase_groups=False),
+        allow_leaks,
+        display.say,
+    )
     return TrainJob(
         train=chosen.train,
         dev=chosen.dev,
