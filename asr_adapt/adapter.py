@@ -37,15 +37,16 @@ class AdapterCard:
         strength: factor on the learned change, 1 for all of it; chosen on dev speech.
         strength_wer: dev WER at each strength tried, and by how much it is behind the best one, as
             `asr_adapt.training.strength.strength_rows` says it; older cards lack the latter.
-        averaged: the steps whose weights were averaged, the dev WER of the average, and whether the
-            adapter is it: ``{"steps": [..], "wer": .., "chosen": ..}``; None where none were.
+        averaged: the steps whose weights were averaged, of one run or of its members, the dev WER
+            of the average, and whether the adapter is it: ``{"steps": [..], "wer": ..,
+            "chosen": ..}``; None where none were.
         seed: of batches, prompts, augmentation and initial weights.
         weights_sha256: checksum of the adapter's own weights.
         label_minutes: minutes of labelled audio in training, each utterance counted once.
         hears_silence: whether it was trained on clips without speech, and may write nothing.
         training_s: seconds of training, dev decoding included.
         trainable_parameters: how many numbers were trained.
-        steps: optimizer steps of the whole run.
+        steps: optimizer steps of the whole run, all members after each other.
         chosen_step: the step whose weights these are; of an average, the last step in it.
         dev_wer: the dev word error rate at each candidate step, ``{"step": .., "wer": ..}``.
         training_curve: loss at logged steps, ``{"step": .., "loss": ..}``.

@@ -320,6 +320,9 @@ class TrainSettings:
         dev_limit: at most so many dev utterances are decoded each time.
         average_last: the mean of the weights of so many last evaluations is one more candidate; 0
             for none. LoRA only.
+        members: so many adapters are trained one after the other, each from a seed of its own, and
+            the mean of their changes is kept (after Wortsman et al. 2022,
+            https://arxiv.org/abs/2203.05482). LoRA without a variant only.
         lora: shape of the adapter.
         mix: kinds of prompt.
         augment: what is done to the sound.
@@ -337,6 +340,7 @@ class TrainSettings:
     evaluations: int = 5
     dev_limit: int = 80
     average_last: int = 0
+    members: int = 1
     lora: LoraSettings = field(default_factory=LoraSettings)
     mix: PromptMix = field(default_factory=PromptMix)
     augment: Augmentation = field(default_factory=Augmentation)
@@ -347,7 +351,7 @@ class TrainSettings:
             self.method in METHODS,
             f"method {self.method!r} is unknown; use one of {', '.join(METHODS)}",
         )
-        for name in ("epochs", "batch_size", "evaluations", "dev_limit"):
+        for name in ("epochs", "batch_size", "evaluations", "dev_limit", "members"):
             _require(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}; need 1 or more")
         _require(self.rate > 0, f"learning_rate {self.rate} must be above 0")
         _require(0 <= self.warmup_share < 1, f"warmup_share {self.warmup_share} is no share")
@@ -371,6 +375,10 @@ class TrainSettings:
         _require(
             self.average_last == 0 or self.method == "lora",
             f"average_last {self.average_last}: only LoRA weights are averaged; leave it out",
+        )
+        _require(
+            self.members == 1 or (self.method, self.lora.variant) == ("lora", "lora"),
+            f"members {self.members}: only changes of plain LoRA are averaged; leave it out",
         )
 
     @property

@@ -35,7 +35,7 @@ OPTIONS = [
 NUMBERS = (click.types.IntParamType, click.types.FloatParamType)
 UNITS = (
     *("utterances", "stretches", "rows", "clips", "tokens", "beams", "passes", "points", "nats"),
-    *("minutes", "seconds", "0 to 1", "a number", "per step", "numbers per row"),
+    *("minutes", "seconds", "0 to 1", "a number", "per step", "numbers per row", "adapters"),
 )
 
 

@@ -22,7 +22,7 @@ from asr_adapt.training import selection
 from asr_adapt.training import train as training
 from asr_adapt.training.dataset import IGNORED_LABEL, BatchPlan, SoftText, plan_batches
 from asr_adapt.training.lessons import likeliest
-from asr_adapt.training.selection import DevSelection
+from asr_adapt.training.selection import DevMeasure
 from asr_adapt.training.strength import WordErrors
 from asr_adapt.training.train import TrainStatus
 from asr_adapt.training.train_job import TrainJob
@@ -185,7 +185,7 @@ def test_training_time_is_counted_over_stops(
         raise Stopped("while strengths are measured")
 
     with monkeypatch.context() as patch:
-        patch.setattr(DevSelection, "strengths", interrupted)
+        patch.setattr(DevMeasure, "strengths", interrupted)
         with pytest.raises(Stopped):
             train_toy(toy, job, out, observer=observe)
     assert noted[:4] == [0.0] * 4
@@ -447,7 +447,7 @@ def test_training_on_another_gpu_than_the_first_says_how() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_the_base_stays_as_it_came(method: str, toy: Path) -> None:
     base = toy_base(toy)
-    model = training.trainable(base, toy_job(toy, method), hears_silence=False)
+    model = training.trainable(base, toy_job(toy, method))
     with torch.no_grad():
         for parameter in model.network.parameters():
             parameter.add_(1)
@@ -460,7 +460,7 @@ def test_the_base_stays_as_it_came(method: str, toy: Path) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_the_loss_is_that_of_an_independent_computation(method: str, toy: Path) -> None:
     job = toy_job(toy, method)
-    model = training.trainable(toy_base(toy), job, hears_silence=False)
+    model = training.trainable(toy_base(toy), job)
     model.network.eval()  # no dropout
     plans = plan_batches([u.duration_s for u in job.train], 4, 2, job.seed)
     batch = training.training_batches(model, job, job.train, plans, [None] * len(job.train))[0]
@@ -485,7 +485,7 @@ def test_the_loss_is_that_of_an_independent_computation(method: str, toy: Path) 
 def test_a_soft_target_that_is_sure_of_the_text_is_the_text(toy: Path) -> None:
     """And one that is not costs what the KL divergence and its own entropy are, in float64."""
     job = toy_job(toy)
-    model = training.trainable(toy_base(toy), job, hears_silence=False)
+    model = training.trainable(toy_base(toy), job)
     model.network.eval()
     rows = job.train[:4]
     plans = [BatchPlan(0, tuple(range(4)))]

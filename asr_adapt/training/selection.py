@@ -27,7 +27,7 @@ from asr_adapt.records import ErrorCounts, Utterance
 from asr_adapt.scoring.alignment import score_words
 from asr_adapt.settings import DecodeSettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.training.averaging import average_weights
+from asr_adapt.training.averaging import average_changes, average_weights
 from asr_adapt.training.dev import DevSets, words_per_second
 from asr_adapt.training.strength import (
     MeasuredStrength,
@@ -58,72 +58,31 @@ class Candidate:
     wer: float
     averaged: tuple[int, ...] = ()
 
+    def after(self, steps: int) -> Candidate:
+        """Return the candidate of a run that began after so many steps of others."""
+        averaged = tuple(steps + step for step in self.averaged)
+        return replace(self, step=steps + self.step, averaged=averaged)
 
-class DevSelection(TrainerCallback):  # type: ignore[misc]
-    """Keeps a candidate of the weights at each evaluation, with its dev WER.
 
-    Candidates are measured as they would be used: read from their folder, LoRA merged into the
-    base. Decoding costs what the base costs then, a sixth less than with LoRA beside the weights.
+@dataclass(frozen=True, slots=True)
+class DevMeasure:
+    """Decodes dev with trained weights as they would be used: read from their folder, LoRA merged.
+
+    Decoding costs what the base costs then, a sixth less than with LoRA beside the weights.
+
+    Attributes:
+        base: the untouched model.
+        as_used: the same with window and habits of the adapter.
+        job: what is trained, and how it is counted.
+        dev: what is decoded.
+        stop: a signal ends the work; what is decoded is kept.
     """
 
-    def __init__(
-        self,
-        base: SpeechModel,
-        model: SpeechModel,
-        job: TrainJob,
-        dev: DevSets,
-        work: Path,
-        stop: StopRequest,
-    ) -> None:
-        self.base = base
-        self.model = model
-        self.job = job
-        self.dev = dev
-        self.work = work
-        self.stop = stop
-        self.log = work / "dev_wer.jsonl"
-
-    def results(self) -> list[dict[str, float]]:
-        """Return the measured candidates, ``{"step": .., "wer": ..}``, in order."""
-        return [{"step": row["step"], "wer": row["wer"]} for row in self._rows()]
-
-    def best(self, average: Candidate | None) -> Candidate:
-        """Return the last step that is as good on dev as the best, or an average that is better.
-
-        As good: above the least dev WER by no more than one standard error, as strengths are
-        chosen. The learning rate falls to the end, so that of equals the last is the most settled;
-        one from the middle is often the least by chance alone.
-        """
-        rows = self._rows()
-        measured = [WordErrors(tuple(row["errors"]), tuple(row["words"])) for row in rows]
-        good = within_chance(measured, self.dev.domain, self.job.seed)
-        row = next(row for row, each in reversed(list(zip(rows, good, strict=True))) if each)
-        step = int(row["step"])
-        single = Candidate(self._folder(step), step, row["wer"])
-        return average if average and average.wer < single.wer else single
-
-    def _rows(self) -> list[dict[str, Any]]:
-        return sorted(read_rows(self.log), key=lambda row: int(row["step"]))
-
-    def average(self) -> Candidate | None:
-        """Measure the average of the last candidates, if that is asked for and not done.
-
-        Returns:
-            The average; None where there are no two candidates to average.
-
-        Raises:
-            Stopped: a signal came.
-        """
-        count = self.job.settings.average_last
-        steps = tuple(int(row["step"]) for row in self.results()[-count:]) if count else ()
-        if len(steps) < 2:
-            return None
-        folder = self.work / "candidate-average"
-        log = folder / "average.jsonl"
-        if not log.exists():
-            average_weights([self._folder(step) for step in steps], folder)
-            append_row(log, {"wer": self._domain(self._as_used(folder), folder).wer})
-        return Candidate(folder, steps[-1], read_rows(log)[0]["wer"], steps)
+    base: SpeechModel
+    as_used: SpeechModel
+    job: TrainJob
+    dev: DevSets
+    stop: StopRequest
 
     def strengths(
         self, candidate: Candidate, progress: Callable[[int, int], None] | None = None
@@ -156,27 +115,42 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         sets = [each for each in (dev.domain, dev.general, dev.received, dev.silence) if each]
         return strength_rows(measured, sets, self.job.seed)
 
+    def mean(self, members: Sequence[Candidate], folder: Path) -> Candidate:
+        """Write and measure the mean of what several members have learned.
+
+        Raises:
+            Stopped: a signal came; what was decoded is kept.
+        """
+        average_changes([each.folder for each in members], folder)
+        wer = self.domain(folder).wer
+        return Candidate(folder, members[-1].step, wer, tuple(each.step for each in members))
+
+    def domain(self, folder: Path, strength: float = 1.0) -> WordErrors:
+        """Measure weights on the domain's dev speech.
+
+        Raises:
+            Stopped: a signal came; what was decoded is kept.
+        """
+        return self._on_domain(self._weights(folder, strength), folder, strength)
+
     def _at_strength(self, folder: Path, strength: float) -> MeasuredStrength:
-        model = self._as_used(folder, strength)
+        model = self._weights(folder, strength)
         return MeasuredStrength(
             strength,
-            self._domain(model, folder, strength),
+            self._on_domain(model, folder, strength),
             self._change(model, self.dev.general, folder / f"general-{strength:g}.jsonl"),
             self._change(model, self.dev.received, folder / f"received-{strength:g}.jsonl"),
             self._made_up(model, folder / f"silence-{strength:g}.jsonl"),
         )
 
-    def _as_used(self, folder: Path, strength: float = 1.0) -> SpeechModel:
+    def _weights(self, folder: Path, strength: float) -> SpeechModel:
         method = self.job.settings.method
         whisper = self.base.whisper
         base = copy.deepcopy(whisper) if method == "lora" else whisper  # LoRA merges into it
         network = trained_network(base, folder, method, strength)
-        return replace(self.model, network=network)
+        return replace(self.as_used, network=network)
 
-    def _folder(self, step: int) -> Path:
-        return self.work / f"candidate-{step:08d}"
-
-    def _domain(self, model: SpeechModel, folder: Path, strength: float = 1.0) -> WordErrors:
+    def _on_domain(self, model: SpeechModel, folder: Path, strength: float) -> WordErrors:
         log = folder / f"dev-{strength:g}.jsonl"
         return word_errors(model, self.dev.domain, self.job, log, self.stop)
 
@@ -196,6 +170,61 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         pace = words_per_second(self.dev.domain, job.normaliser)
         return WordErrors(made_up, tuple(clip.duration_s * pace for clip in silence))
 
+
+class DevSelection(TrainerCallback):  # type: ignore[misc]
+    """Keeps a candidate of the weights at each evaluation, with its dev WER."""
+
+    def __init__(self, measure: DevMeasure, model: SpeechModel, work: Path) -> None:
+        self.measure = measure
+        self.model = model
+        self.work = work
+        self.log = work / "dev_wer.jsonl"
+
+    def results(self) -> list[dict[str, float]]:
+        """Return the measured candidates, ``{"step": .., "wer": ..}``, in order."""
+        return [{"step": row["step"], "wer": row["wer"]} for row in self._rows()]
+
+    def best(self, average: Candidate | None) -> Candidate:
+        """Return the last step that is as good on dev as the best, or an average that is better.
+
+        As good: above the least dev WER by no more than one standard error, as strengths are
+        chosen. The learning rate falls to the end, so that of equals the last is the most settled;
+        one from the middle is often the least by chance alone.
+        """
+        rows = self._rows()
+        measured = [WordErrors(tuple(row["errors"]), tuple(row["words"])) for row in rows]
+        good = within_chance(measured, self.measure.dev.domain, self.measure.job.seed)
+        row = next(row for row, each in reversed(list(zip(rows, good, strict=True))) if each)
+        step = int(row["step"])
+        single = Candidate(self._folder(step), step, row["wer"])
+        return average if average and average.wer < single.wer else single
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return sorted(read_rows(self.log), key=lambda row: int(row["step"]))
+
+    def average(self) -> Candidate | None:
+        """Measure the average of the last candidates, if that is asked for and not done.
+
+        Returns:
+            The average; None where there are no two candidates to average.
+
+        Raises:
+            Stopped: a signal came.
+        """
+        count = self.measure.job.settings.average_last
+        steps = tuple(int(row["step"]) for row in self.results()[-count:]) if count else ()
+        if len(steps) < 2:
+            return None
+        folder = self.work / "candidate-average"
+        log = folder / "average.jsonl"
+        if not log.exists():
+            average_weights([self._folder(step) for step in steps], folder)
+            append_row(log, {"wer": self.measure.domain(folder).wer})
+        return Candidate(folder, steps[-1], read_rows(log)[0]["wer"], steps)
+
+    def _folder(self, step: int) -> Path:
+        return self.work / f"candidate-{step:08d}"
+
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
@@ -206,14 +235,14 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
         """
         self._drop_after(state.global_step)
         self._measure(state.global_step, args.save_steps, state.max_steps)
-        self.stop.check()
+        self.measure.stop.check()
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Measure the step that was just saved, if it is an evaluation step."""
         self._measure(state.global_step, args.save_steps, state.max_steps)
-        if self.stop.signal_name:  # no step further: this one may still have to be measured
+        if self.measure.stop.signal_name:  # no step further: this one may still have to be measured
             control.should_training_stop = True
 
     def _drop_after(self, step: int) -> None:
@@ -224,12 +253,13 @@ class DevSelection(TrainerCallback):  # type: ignore[misc]
     def _measure(self, step: int, every: float, last: int) -> None:
         due = step > 0 and (step % int(every) == 0 or step == last)
         known = {int(row["step"]) for row in self.results()}
-        if not due or step in known or (self.stop.signal_name and step < last):
+        stopping = self.measure.stop.signal_name and step < last
+        if not due or step in known or stopping:
             return
         folder = self._folder(step)
         save_weights(self.model, folder)
         try:
-            found = self._domain(self._as_used(folder), folder)
+            found = self.measure.domain(folder)
         except Stopped:
             return  # the checkpoint of this step is there; it is measured when training resumes
         counts = {"errors": found.errors, "words": found.words}

@@ -12,11 +12,12 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import (
@@ -56,7 +57,7 @@ from asr_adapt.training.dataset import (
 )
 from asr_adapt.training.dev import count_words, dev_sets
 from asr_adapt.training.quiet import quiet_clips, quiet_count
-from asr_adapt.training.selection import Candidate, DevSelection
+from asr_adapt.training.selection import Candidate, DevMeasure, DevSelection
 from asr_adapt.training.strength import best_strength
 from asr_adapt.training.teacher import teach
 from asr_adapt.training.train_job import TrainJob
@@ -124,7 +125,7 @@ def finetune(
     check_dev_words(job)
     work = out_dir / "training"
     notice = notice or (lambda _: None)
-    checkpoint = prepare_work(work, job, base, resume, notice)
+    prepare_work(work, job, base, resume, notice)
     general = teach(
         base,
         job.general,
@@ -139,23 +140,18 @@ def finetune(
     count = quiet_count(job.settings.silence_share, len(job.train))
     quiet = quiet_clips(job.train, count, work / "quiet", (job.seed, 6))
     rows = [*job.train, *general.replay, *quiet]
-    plans = plan_batches(
-        [u.duration_s for u in rows], job.settings.batch_size, job.settings.epochs, job.seed
-    )
-    model = trainable(base, job, hears_silence=any(row.reference == "" for row in rows))
-    selection = DevSelection(base, model, job, dev_sets(job, general.dev, work), work, stop)
-    watch = Watch([sum(rows[i].duration_s for i in p.indices) for p in plans], observer)
-    watch.selection = selection
     soft = [*(None for _ in job.train), *general.soft, *(None for _ in quiet)]
-    batches = training_batches(model, job, rows, plans, soft)
+    hears_silence = any(row.reference == "" for row in rows)
+    as_used = replace(base, window=job.settings.window, hears_silence=hears_silence)
+    measure = DevMeasure(base, as_used, job, dev_sets(job, general.dev, work), stop)
     clock = TrainingClock(work / "seconds.json")
-    trainer = build_trainer(model, job, work, batches, [selection, watch, clock, StopAtStep(stop)])
+    course = Course(measure, rows, soft, clock, work, resume)
     try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        stop.check()
-        average = selection.average()
-        best = selection.best(average)
-        strengths = selection.strengths(
+        trained = [
+            train_member(course, number, observer, notice) for number in range(job.settings.members)
+        ]
+        best, averaged = kept(course, trained)
+        strengths = measure.strengths(
             best,
             progress_for("measuring strengths of the adapter")
             if job.settings.has_strengths and progress_for
@@ -163,13 +159,124 @@ def finetune(
         )
     finally:
         clock.note()
-    card = replace(
-        make_card(model, job, work, trainer.state, best, selection.results(), strengths),
-        averaged=about_average(average, best),
-    )
+    card = make_card(course, trained, best, averaged, strengths)
     publish(best.folder, out_dir, card)
     shutil.rmtree(work)
     return card
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What all members of a run are trained with.
+
+    Attributes:
+        measure: what they are measured on; knows the base and the job.
+        rows: labelled speech, general speech and clips in which nobody speaks.
+        soft: what else the text of each row might be.
+        clock: adds up the time of all of them.
+        work: where candidates and checkpoints lie, of further members in a folder each.
+        resume: whether to go on from checkpoints.
+    """
+
+    measure: DevMeasure
+    rows: Sequence[Utterance]
+    soft: Sequence[SoftText | None]
+    clock: TrainingClock
+    work: Path
+    resume: bool
+
+    @property
+    def job(self) -> TrainJob:
+        """What is trained."""
+        return self.measure.job
+
+    def folder(self, number: int) -> Path:
+        """Where the work of a member lies."""
+        return self.work / f"member-{number + 1}" if number else self.work
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What training one member has brought. Steps are counted through all members.
+
+    Attributes:
+        best: the weights that are kept of it.
+        average: the mean of its last candidates; None where that was not asked for.
+        dev_wer: of its candidates, ``{"step": .., "wer": ..}``.
+        losses: at logged steps, ``{"step": .., "loss": ..}``.
+        steps: optimizer steps of this member.
+        parameters: how many numbers were trained.
+    """
+
+    best: Candidate
+    average: Candidate | None
+    dev_wer: Sequence[dict[str, float]]
+    losses: Sequence[dict[str, float]]
+    steps: int
+    parameters: int
+
+
+def train_member(
+    course: Course, number: int, observer: Observer | None, notice: Callable[[str], None]
+) -> Trained:
+    """Train one adapter, or go on with it, and choose its step.
+
+    Raises:
+        Stopped: a signal came.
+    """
+    job = replace(course.job, seed=member_seed(course.job.seed, number))
+    rows, stop, work = course.rows, course.measure.stop, course.folder(number)
+    resumed = course.resume and work.exists()  # the first member's always does
+    checkpoint = newest_checkpoint(work, notice) if resumed else None
+    plans = plan_batches(
+        [u.duration_s for u in rows], job.settings.batch_size, job.settings.epochs, job.seed
+    )
+    model = trainable(course.measure.as_used, job)
+    before = number * len(plans)
+    selection = DevSelection(course.measure, model, work)
+    watch = Watch(
+        [sum(rows[i].duration_s for i in p.indices) for p in plans],
+        selection,
+        observer,
+        before=before,
+        steps=job.settings.members * len(plans),
+    )
+    batches = training_batches(model, job, rows, plans, course.soft)
+    callbacks = [selection, watch, course.clock, StopAtStep(stop)]
+    trainer = build_trainer(model, job, work, batches, callbacks)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    stop.check()
+    average = selection.average()
+    return Trained(
+        best=selection.best(average).after(before),
+        average=average.after(before) if average else None,
+        dev_wer=[{**row, "step": before + row["step"]} for row in selection.results()],
+        losses=[
+            {"step": before + row["step"], "loss": row["loss"]}
+            for row in trainer.state.log_history
+            if "loss" in row
+        ],
+        steps=len(plans),
+        parameters=sum(p.numel() for p in model.network.parameters() if p.requires_grad),
+    )
+
+
+def member_seed(seed: int, number: int) -> int:
+    """Return the seed of a member: of the first that of the job, of others far from any job's."""
+    return seed if number == 0 else int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
+def kept(course: Course, trained: Sequence[Trained]) -> tuple[Candidate, dict[str, Any] | None]:
+    """Return the weights that are kept, and what the card says of averages.
+
+    Of several members that is the mean of what they have learned. Whether it is better than each
+    of them a small dev set cannot say, and it was asked for.
+    """
+    if len(trained) == 1:
+        (only,) = trained
+        return only.best, about_average(only.average, only.best)
+    mean = course.measure.mean([each.best for each in trained], course.work / "candidate-mean")
+    return mean, about_average(mean, mean)
 
 
 def check_dev_words(job: TrainJob) -> None:
@@ -184,8 +291,8 @@ def check_dev_words(job: TrainJob) -> None:
 
 def prepare_work(
     work: Path, job: TrainJob, base: SpeechModel, resume: bool, notice: Callable[[str], None]
-) -> Path | None:
-    """Open or create the work folder; return the checkpoint to go on from, if any."""
+) -> None:
+    """Open or create the work folder."""
     identity = job_identity(job, base)
     path = work / "job.json"
     if not resume:
@@ -194,16 +301,20 @@ def prepare_work(
                 f"{work.parent}: holds an unfinished run; use --resume or another --out"
             )
         begin_work(path, identity)
-        return None
+        return
     if not path.exists():  # stopped before anything was written, perhaps
         notice(f"{work.parent}: no unfinished run there; starts at step 0")
         begin_work(path, identity)
-        return None
+        return
     if json.loads(path.read_text()) != identity:
         raise UsageError(
             f"{work.parent}: the unfinished run there has other data or settings; "
             "resume with the same ones, or use another --out"
         )
+
+
+def newest_checkpoint(work: Path, notice: Callable[[str], None]) -> Path | None:
+    """Return the checkpoint that a member goes on from, if any, and say which."""
     checkpoint, skipped = checkpoints.newest_whole(work / "checkpoints")
     for line in skipped:
         notice(line)
@@ -238,10 +349,10 @@ def data_digest(utterances: Sequence[Utterance]) -> str:
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
-def trainable(base: SpeechModel, job: TrainJob, *, hears_silence: bool) -> SpeechModel:
+def trainable(base: SpeechModel, job: TrainJob) -> SpeechModel:
     """Return a copy of the base with the weights that the method trains set free."""
     network = copy.deepcopy(base.network)
-    model = replace(base, network=network, window=job.settings.window, hears_silence=hears_silence)
+    model = replace(base, network=network)
     if job.settings.method == "lora":
         return with_new_lora(model, job.settings.lora, job.seed)
     network.requires_grad_(True)
@@ -423,10 +534,20 @@ class StopAtStep(TrainerCallback):  # type: ignore[misc]
 class Watch(TrainerCallback):  # type: ignore[misc]
     """Tells the observer how training goes."""
 
-    def __init__(self, audio_s: Sequence[float], observer: Observer | None) -> None:
+    def __init__(
+        self,
+        audio_s: Sequence[float],
+        selection: DevSelection,
+        observer: Observer | None,
+        *,
+        before: int,
+        steps: int,
+    ) -> None:
         self.audio_s = audio_s
+        self.selection = selection
         self.observer = observer
-        self.selection: DevSelection | None = None
+        self.before = before
+        self.steps = steps
         self.trained_s = 0.0
         self.began = time.monotonic()
         self.loss: float | None = None
@@ -455,11 +576,11 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.trained_s += self.audio_s[state.global_step - 1]
         if not self.observer:
             return
-        measured = self.selection.results() if self.selection else []
+        measured = self.selection.results()
         self.observer(
             TrainStatus(
-                step=state.global_step,
-                steps=state.max_steps,
+                step=self.before + state.global_step,
+                steps=self.steps,
                 loss=self.loss,
                 dev_wer=measured[-1]["wer"] if measured else None,
                 audio_per_s=self.trained_s / max(1e-6, time.monotonic() - self.began),
@@ -480,9 +601,12 @@ class TrainingClock(TrainerCallback):  # type: ignore[misc]
     def note(self) -> None:
         """Add the time since the last note."""
         now = time.monotonic()
-        before = json.loads(self.path.read_text()) if self.path.exists() else 0.0
-        write_whole(self.path, json.dumps(before + now - self.since))
+        write_whole(self.path, json.dumps(self.total_s() + now - self.since))
         self.since = now
+
+    def total_s(self) -> float:
+        """Return the seconds that are noted."""
+        return float(json.loads(self.path.read_text())) if self.path.exists() else 0.0
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -492,15 +616,14 @@ class TrainingClock(TrainerCallback):  # type: ignore[misc]
 
 
 def make_card(
-    model: SpeechModel,
-    job: TrainJob,
-    work: Path,
-    state: TrainerState,
+    course: Course,
+    trained: Sequence[Trained],
     best: Candidate,
-    measured: Sequence[dict[str, float]],
+    averaged: Mapping[str, Any] | None,
     strengths: Sequence[dict[str, float]],
 ) -> AdapterCard:
     """Write down how the adapter came about."""
+    job, model = course.job, course.measure.as_used
     return AdapterCard(
         method=job.settings.method,
         base_name=model.name,
@@ -514,16 +637,15 @@ def make_card(
         weights_sha256=file_sha256(weight_file(best.folder)),
         label_minutes=round(label_minutes(job.train), 2),
         hears_silence=model.hears_silence,
-        training_s=round(json.loads((work / "seconds.json").read_text()), 1),
-        trainable_parameters=sum(p.numel() for p in model.network.parameters() if p.requires_grad),
-        steps=state.max_steps,
+        training_s=round(course.clock.total_s(), 1),
+        trainable_parameters=sum(each.parameters for each in trained),
+        steps=sum(each.steps for each in trained),
         chosen_step=best.step,
-        dev_wer=tuple(measured),
+        dev_wer=tuple(row for each in trained for row in each.dev_wer),
+        averaged=averaged,
         strength=best_strength(strengths),
         strength_wer=tuple(strengths),
-        training_curve=tuple(
-            {"step": row["step"], "loss": row["loss"]} for row in state.log_history if "loss" in row
-        ),
+        training_curve=tuple(row for each in trained for row in each.losses),
         trained_on=fingerprint([*job.train, *job.dev, *job.general]).to_json(),
         phrases=phrases_said(job.train),
         settings=json.loads(json.dumps(asdict(job.settings))),
