@@ -40,6 +40,7 @@ class AdapterCard:
         averaged: the steps whose weights were averaged, of one run or of its members, the dev WER
             of the average, and whether the adapter is it: ``{"steps": [..], "wer": ..,
             "chosen": ..}``; None where none were.
+        data_sha256: checksums of the rows of ``train``, ``dev`` and ``general``; None if not noted.
         seed: of batches, prompts, augmentation and initial weights.
         weights_sha256: checksum of the adapter's own weights.
         label_minutes: minutes of labelled audio in training, each utterance counted once.
@@ -84,6 +85,7 @@ class AdapterCard:
     strength: float = 1.0
     strength_wer: tuple[Mapping[str, float], ...] = ()
     averaged: Mapping[str, Any] | None = None
+    data_sha256: Mapping[str, str] | None = None
     card_version: int = field(default=CARD_VERSION)
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asr_adapt.adapter import CARD_NAME, AdapterCard, read_card
+from asr_adapt.adapter import AdapterCard
 from asr_adapt.base_weights.weights import ResolvedWeights, resolve_weights
 from asr_adapt.config import RecipeConfig
 from asr_adapt.context.bias import read_bias_list, unique
@@ -25,7 +25,7 @@ from asr_adapt.reporting.results import Report
 from asr_adapt.settings import BiasSettings
 from asr_adapt.splits import check_leaks
 from asr_adapt.stopping import StopRequest
-from asr_adapt.training.train_job import TrainJob
+from asr_adapt.training.train_job import TrainJob, finished_adapter
 from asr_adapt.training.watched import has_begun, train_watched
 
 STOP_POLL_S = 0.2
@@ -194,13 +194,14 @@ def train_adapter(
     stop: StopRequest,
     display: ProgressDisplay,
 ) -> AdapterCard:
-    """Train the recipe's adapter, go on where it was stopped, or keep it if it is done."""
-    if (adapter_dir / CARD_NAME).exists():
-        card = read_card(adapter_dir)
-        if card.base_sha256 != weights.sha256 or card.seed != config.adapter_seed:
-            raise UsageError(f"{adapter_dir}: holds the adapter of another run; use another --out")
-        return card
+    """Train the recipe's adapter, go on where it was stopped, or keep it if it is done.
+
+    Raises:
+        UsageError: the folder holds what other data or settings trained.
+    """
     job = training_job(config, data, command)
+    if done := finished_adapter(adapter_dir, job, weights.sha256):
+        return done
     base = load_base(weights, pick_device(config.device))
     return train_watched(base, job, adapter_dir, has_begun(adapter_dir), stop, display)
 

@@ -98,7 +98,7 @@ def test_finetune_survives_every_signal(
     assert "--resume" in said(errors)
     # In the middle of training.
     checkpoints = work / "checkpoints"
-    code = begin(again, errors, (work / "job.json").exists, signal.SIGINT)
+    code = begin(again, errors, lambda: "1/120" in said(errors), signal.SIGINT)
     assert code == 75, said(errors)
     assert len(list(checkpoints.iterdir())) == 1
     # With the first candidate measured, and nothing to be said any more.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +12,12 @@ from typing import Any
 import pytest
 import torch
 
-from asr_adapt.adapter import AdapterCard, read_card
+from asr_adapt.adapter import AdapterCard, read_card, write_card
 from asr_adapt.decode import decode_arms, decode_batch
 from asr_adapt.errors import DataError, EnvironmentProblem, Stopped, UsageError
 from asr_adapt.model import encode
 from asr_adapt.records import Hypothesis, Utterance
-from asr_adapt.settings import TrainSettings
+from asr_adapt.settings import Augmentation, PromptSettings, TrainSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training import selection
 from asr_adapt.training import train as training
@@ -25,7 +26,7 @@ from asr_adapt.training.lessons import likeliest
 from asr_adapt.training.selection import DevMeasure
 from asr_adapt.training.strength import WordErrors
 from asr_adapt.training.train import TrainStatus
-from asr_adapt.training.train_job import TrainJob
+from asr_adapt.training.train_job import TrainJob, finished_adapter
 from tests.toys import TOY_FULL, as_errors, toy_base, toy_job, train_toy, with_settings
 
 METHODS = ("lora", "full")
@@ -33,10 +34,21 @@ STEPS = 8  # of toy_job; it evaluates at steps 4 and 8
 
 
 @pytest.fixture(scope="module")
-def unbroken(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, AdapterCard]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `unbroken` adapters lie."""
+    return tmp_path_factory.mktemp("unbroken")
+
+
+@pytest.fixture(scope="module")
+def unbroken(toy: Path, trained: Path) -> dict[str, AdapterCard]:
     """The adapter of each method, trained without a stop."""
-    root = tmp_path_factory.mktemp("unbroken")
-    return {method: train_toy(toy, toy_job(toy, method), root / method) for method in METHODS}
+    return {method: train_toy(toy, toy_job(toy, method), trained / method) for method in METHODS}
+
+
+@pytest.fixture
+def done(trained: Path, unbroken: dict[str, AdapterCard]) -> Path:
+    """The folder of the LoRA adapter of `unbroken`."""
+    return trained / "lora"
 
 
 def stop_at(step: int, stop: StopRequest) -> Callable[[TrainStatus], None]:
@@ -384,6 +396,48 @@ def test_the_card_says_what_was_trained(
     assert len(card.trained_on["speakers"]) == len({u.speaker for u in [*job.train, *job.dev]})
     assert set(card.phrases) <= {p for u in job.train for p in u.context}
     assert json.loads(json.dumps(dict(card.settings)))["epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"seed": 2}, "seed"),
+        ({"normaliser": "spoken-en"}, "normaliser"),
+        ({"prompts": PromptSettings(budget_tokens=40)}, "prompts.budget_tokens"),
+        ({"settings": {"epochs": 3}}, "settings.epochs"),
+        ({"settings": {"members": 2}}, "settings.members"),
+        ({"settings": {"augment": Augmentation(channel="vhf")}}, "settings.augment.channel"),
+        ({"train": "ship"}, "train"),
+        ({"dev": "ship"}, "dev"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_finished_adapter_of_another_job_is_named(
+    change: dict[str, Any], says: str, toy: Path, unbroken: dict[str, AdapterCard], done: Path
+) -> None:
+    job, sha256 = toy_job(toy), unbroken["lora"].base_sha256
+    assert finished_adapter(done, job, sha256) == unbroken["lora"]
+    for key, value in change.items():
+        if key == "settings":
+            change = {key: replace(job.settings, **value)}
+        elif isinstance(value, str) and key in ("train", "dev"):
+            change = {key: [replace(u, reference=value) for u in getattr(job, key)]}
+    with pytest.raises(UsageError, match=rf"another run, which differs in {says};"):
+        finished_adapter(done, replace(job, **change), sha256)
+
+
+def test_an_older_card_is_known_by_what_it_says(
+    toy: Path, unbroken: dict[str, AdapterCard], done: Path, tmp_path: Path
+) -> None:
+    job, card = toy_job(toy), unbroken["lora"]
+    settings = {key: value for key, value in card.settings.items() if key != "members"}
+    old = tmp_path / "old"
+    shutil.copytree(done, old)
+    write_card(old, replace(card, settings=settings, data_sha256=None))
+    assert finished_adapter(old, job, card.base_sha256) is not None
+    with pytest.raises(UsageError, match="the model"):
+        finished_adapter(old, job, "0" * 64)
+    assert finished_adapter(tmp_path / "nowhere", job, card.base_sha256) is None
 
 
 @pytest.mark.parametrize("where", ["train", "dev"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from asr_adapt.api.reports import evaluate, report
 from asr_adapt.api.session import PathText, Phrases, Session
 from asr_adapt.api.speech import transcribe
-from asr_adapt.api.training import finetune, finished_adapter, train_on, training_job
+from asr_adapt.api.training import finetune, refuse_finished, train_on, training_job
 
 __all__ = [
     "PathText",
@@ -18,7 +18,7 @@ __all__ = [
     "Session",
     "evaluate",
     "finetune",
-    "finished_adapter",
+    "refuse_finished",
     "report",
     "train_on",
     "training_job",

@@ -65,9 +65,7 @@ def finetune(
         AsrAdaptError: of the kind that `asr_adapt.errors` lists; the message says what to do.
     """
     session, folder = session or Session(), Path(out)
-    done = finished_adapter(folder, resume, session)
-    if done is not None:
-        return done
+    refuse_finished(folder, resume)
     job = training_job(
         data,
         settings=settings,
@@ -85,31 +83,32 @@ def finetune(
     return train_on(job, model, folder, device=device, resume=resume, session=session)
 
 
-def finished_adapter(folder: Path, resume: bool, session: Session) -> AdapterCard | None:
-    """Return the card of an adapter that `finetune` need not train; None if there is none yet.
+def refuse_finished(folder: Path, resume: bool) -> None:
+    """Refuse a folder with an adapter before data are read, unless it is to be gone on with.
 
     Raises:
         UsageError: there is one, and nobody asked to go on with it.
     """
-    from asr_adapt.adapter import CARD_NAME, read_card
+    from asr_adapt.adapter import CARD_NAME
 
-    if not (folder / CARD_NAME).exists():
-        return None
-    if not resume:
+    if (folder / CARD_NAME).exists() and not resume:
         raise UsageError(f"{folder}: holds an adapter already; use another --out")
-    session.display.say(f"{folder}: finished already")
-    return read_card(folder)
 
 
 def train_on(
     job: TrainJob, model: str, folder: Path, *, device: str, resume: bool, session: Session
 ) -> AdapterCard:
-    """Train what `training_job` made ready; the arguments are as in `finetune`."""
+    """Train what `training_job` made ready, unless it is done; arguments are as in `finetune`."""
     from asr_adapt.base_weights.weights import resolve_weights
     from asr_adapt.model import load_base, pick_device
+    from asr_adapt.training.train_job import finished_adapter
     from asr_adapt.training.watched import train_watched
 
-    base = load_base(resolve_weights(model), pick_device(device))
+    weights = resolve_weights(model)
+    if done := finished_adapter(folder, job, weights.sha256):
+        session.display.say(f"{folder}: finished already")
+        return done
+    base = load_base(weights, pick_device(device))
     return train_watched(base, job, folder, resume, session.stop, session.display)
 
 

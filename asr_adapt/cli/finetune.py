@@ -154,10 +154,8 @@ def finetune(
         from asr_adapt.curve.draw import curve_on_dev, run_curve
 
         session = api.Session(display, stop, command_line())
-        done = None if minutes else api.finished_adapter(out, resume, session)
-        if done:
-            show_adapter(done, out, output)
-            return
+        if not minutes:
+            api.refuse_finished(out, resume)
         job = api.training_job(
             data,
             settings=TrainSettings(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asr_adapt.adapter import CARD_NAME, AdapterCard, read_card
+from asr_adapt.adapter import CARD_NAME, AdapterCard
 from asr_adapt.base_weights.weights import ResolvedWeights, resolve_weights
 from asr_adapt.config import RecipeConfig
 from asr_adapt.curve.parts import Part, nested_parts, point_job
@@ -47,8 +47,7 @@ from asr_adapt.records import Hypothesis
 from asr_adapt.settings import DecodeSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.dataset import label_minutes
-from asr_adapt.training.train import data_digest
-from asr_adapt.training.train_job import TrainJob
+from asr_adapt.training.train_job import TrainJob, data_digest, finished_adapter
 from asr_adapt.training.watched import has_begun, train_watched
 
 BASE_FOLDER = "base"
@@ -175,12 +174,8 @@ def train_point(
     """Train the adapter of one point, go on where it was stopped, or keep it if it is done."""
     point = point_job(job.training, part)
     scoring = job.scoring
-    if (folder / CARD_NAME).exists():
-        card = read_card(folder)
-        known = (card.base_sha256, card.seed, card.label_minutes)
-        if known != (scoring.weights.sha256, point.seed, round(label_minutes(point.train), 2)):
-            raise UsageError(f"{folder}: holds another adapter; use another --out")
-        return card
+    if done := finished_adapter(folder, point, scoring.weights.sha256):
+        return done
     base = load_base(scoring.weights, pick_device(scoring.device))
     return train_watched(base, point, folder, has_begun(folder), stop, display)
 

@@ -8,7 +8,6 @@ comes here.
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import shutil
 import time
@@ -60,7 +59,7 @@ from asr_adapt.training.quiet import quiet_clips, quiet_count
 from asr_adapt.training.selection import Candidate, DevMeasure, DevSelection
 from asr_adapt.training.strength import best_strength
 from asr_adapt.training.teacher import teach
-from asr_adapt.training.train_job import TrainJob
+from asr_adapt.training.train_job import TrainJob, data_digests, job_identity
 
 LOG_EVERY_STEPS = 5
 
@@ -293,7 +292,7 @@ def prepare_work(
     work: Path, job: TrainJob, base: SpeechModel, resume: bool, notice: Callable[[str], None]
 ) -> None:
     """Open or create the work folder."""
-    identity = job_identity(job, base)
+    identity = job_identity(job, base.sha256)
     path = work / "job.json"
     if not resume:
         if path.exists():
@@ -326,27 +325,6 @@ def begin_work(path: Path, identity: dict[str, Any]) -> None:
     """Create the work folder and note what it is for."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(identity))
-
-
-def job_identity(job: TrainJob, base: SpeechModel) -> dict[str, Any]:
-    """Return what must be the same for a run to be resumed, as JSON."""
-    identity = {
-        "settings": asdict(job.settings),
-        "prompts": asdict(job.prompts),
-        "normaliser": job.normaliser,
-        "seed": job.seed,
-        "base_sha256": base.sha256,
-        "train": data_digest(job.train),
-        "dev": data_digest(job.dev),
-        "general": data_digest(job.general),
-    }
-    return dict(json.loads(json.dumps(identity)))
-
-
-def data_digest(utterances: Sequence[Utterance]) -> str:
-    """Return a checksum of what training sees of the utterances, wherever their files lie."""
-    rows = [replace(u, audio_path=Path(u.audio_path.name)).to_json() for u in utterances]
-    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
 def trainable(base: SpeechModel, job: TrainJob) -> SpeechModel:
@@ -646,6 +624,7 @@ def make_card(
         strength=best_strength(strengths),
         strength_wer=tuple(strengths),
         training_curve=tuple(row for each in trained for row in each.losses),
+        data_sha256=data_digests(job),
         trained_on=fingerprint([*job.train, *job.dev, *job.general]).to_json(),
         phrases=phrases_said(job.train),
         settings=json.loads(json.dumps(asdict(job.settings))),
