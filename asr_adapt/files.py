@@ -1,11 +1,15 @@
-"""Files that are whole or not there, and their checksums: floor 0, for records no kill may tear."""
+"""Files that are whole or not there, their checksums, and what is no file: floor 0."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
+
+DATA_SUFFIXES = frozenset(".csv .tsv .json .jsonl .parquet .txt .wav .flac .mp3 .ogg".split())
+"""What nobody would name a data set after."""
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -53,3 +57,14 @@ def file_sha256(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def names_hub_data(path: Path) -> bool:
+    """Whether a name stands for a data set of the Hugging Face hub: OWNER/NAME, and no file here.
+
+    A file that is missing from a folder that is there is a slip, and so is one with the suffix of a
+    table: nobody wants to wait for the hub to say so.
+    """
+    if path.exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)):
+        return False
+    return not path.parent.exists() and path.suffix.lower() not in DATA_SUFFIXES

@@ -19,6 +19,7 @@ from asr_adapt.audio import (
 )
 from asr_adapt.base_weights.weight_cache import cache_root
 from asr_adapt.errors import AudioError, DataError, LeakError
+from asr_adapt.files import names_hub_data
 from asr_adapt.importers.columns import ColumnNames
 from asr_adapt.manifest import (
     ImportedData,
@@ -111,8 +112,7 @@ def check_sounds(
 def import_data(path: Path, rules: ReadingRules, display: ProgressDisplay) -> ImportedData:
     """Read a file or folder, or a data set of the hub where there is no such file."""
     progress = display.start(f"reading {path.name}")
-    hub_id = not path.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)) is not None
-    if not hub_id:
+    if not names_hub_data(path):
         return load_data(
             path,
             allow_outside=rules.allow_outside,

@@ -267,6 +267,14 @@ def test_an_adapter_for_another_base_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_data_of_the_hub_is_asked_for(call: Call, model: Path, tmp_path: Path) -> None:
+    """By every command that reads data; tests are offline, so it cannot be had."""
+    for words in (("eval",), ("finetune",), ("pseudo",), ("pick",)):
+        out = ("--out", tmp_path / words[0])
+        outcome = call(*words, "nobody/calls", "--model", model, *out)
+        refused(outcome, 4, "data set nobody/calls")
+
+
 @pytest.mark.parametrize("name", ["whisper-huge", "nobody/nothing", "./nowhere"])
 def test_an_unknown_model_is_named(name: str, call: Call, toy: Path, tmp_path: Path) -> None:
     data = table(toy, tmp_path, "test")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_adapt.files import write_json, write_whole
+from asr_adapt.files import names_hub_data, write_json, write_whole
 
 
 def test_a_write_that_fails_leaves_the_old_content(tmp_path: Path) -> None:
@@ -33,3 +33,15 @@ def test_json_refuses_what_it_cannot_say(tmp_path: Path, number: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(path, {"wer": number})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_name_of_the_hub_is_no_slip_in_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("calls").mkdir()
+    assert names_hub_data(Path("someone/ship-calls.v2"))
+    for slip in ("calls/test", "someone/test.csv", "test", "a/b/c", "../b", "/a/b", "a b/c"):
+        assert not names_hub_data(Path(slip)), slip
+    Path("calls/test").touch()
+    assert not names_hub_data(Path("calls/test"))

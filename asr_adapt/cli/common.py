@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asr_adapt.errors import AsrAdaptError, ManifestError, Stopped
+from asr_adapt.files import names_hub_data
 
 if TYPE_CHECKING:
     from asr_adapt.progress import ProgressDisplay
@@ -56,9 +57,9 @@ def check_there(data: Path) -> None:
     """Refuse data that is not there before what reads it is loaded, which takes seconds.
 
     Raises:
-        ManifestError: there is no such file or folder.
+        ManifestError: there is no such file or folder, nor could it be a data set of the hub.
     """
-    if not data.exists():
+    if not data.exists() and not names_hub_data(data):
         raise ManifestError(data, "no such file or folder")
 
 
