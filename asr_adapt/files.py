@@ -8,7 +8,10 @@ import os
 import re
 from pathlib import Path
 
-DATA_SUFFIXES = frozenset(".csv .tsv .json .jsonl .parquet .txt .wav .flac .mp3 .ogg".split())
+DATA_SUFFIXES = (
+    *(".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt"),
+    *(".wav", ".flac", ".mp3", ".ogg"),
+)
 """What nobody would name a data set after."""
 
 
