@@ -8,11 +8,37 @@ import os
 import re
 from pathlib import Path
 
+from asr_adapt.errors import UsageError
+
 DATA_SUFFIXES = (
     *(".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt"),
     *(".wav", ".flac", ".mp3", ".ogg"),
 )
 """What nobody would name a data set after."""
+
+
+def check_out_folder(path: Path) -> None:
+    """Refuse a folder to write in that is a file or lies below one, before work begins.
+
+    Raises:
+        UsageError: it can be no folder.
+    """
+    for part in (path, *path.parents):
+        if part.is_dir():
+            return
+        if os.path.lexists(part):
+            raise UsageError(f"{part}: is a file, where a folder is to be; use another --out")
+
+
+def check_out_file(path: Path) -> None:
+    """Refuse a file to write that is a folder or lies below a file, before work begins.
+
+    Raises:
+        UsageError: it can be no file.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder, where a file is to be; use another --out")
+    check_out_folder(path.parent)
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -47,6 +47,15 @@ def _require(holds: bool, message: str) -> None:
         raise UsageError(message)
 
 
+def check_seed(seed: int) -> None:
+    """Refuse a seed that is none, before work begins.
+
+    Raises:
+        UsageError: it is not between 0 and `MAX_SEED`.
+    """
+    _require(0 <= seed <= MAX_SEED, f"seed {seed}: is not between 0 and {MAX_SEED}")
+
+
 @dataclass(frozen=True, slots=True)
 class PromptSettings:
     """How phrases become a prompt.

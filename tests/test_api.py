@@ -136,3 +136,20 @@ def test_the_example_reads_speech(
     assert "miles" in said.lower()
     assert "base+bias: " in said
     assert " in 9 words" in said
+
+
+@pytest.mark.parametrize("function", [asr_adapt.evaluate, asr_adapt.finetune, asr_adapt.transcribe])
+def test_an_out_that_is_a_file_is_refused_before_anything_is_read(
+    function: Callable[..., object], tmp_path: Path
+) -> None:
+    (tmp_path / "b.txt").write_text("")
+    with pytest.raises(UsageError, match=r"b\.txt: is a file"):
+        function(tmp_path / "nowhere", model="nowhere", out=str(tmp_path / "b.txt"))
+
+
+@pytest.mark.parametrize("function", [asr_adapt.evaluate, asr_adapt.finetune])
+def test_a_seed_below_zero_is_refused_before_anything_is_read(
+    function: Callable[..., object], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="seed -1"):
+        function(tmp_path / "nowhere", model="nowhere", out=tmp_path / "out", seed=-1)

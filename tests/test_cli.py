@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import sys
@@ -420,6 +421,77 @@ def test_quiet_is_quiet(evaluate: Call, toy: Path, tmp_path: Path) -> None:
     outcome = evaluate(data, "--arms", "base", "--quiet")
     assert outcome.err == ""
     assert "base" in outcome.out
+
+
+# --- where results go ----------------------------------------------------------------------------
+
+
+def outputs() -> Iterator[tuple[str, bool]]:
+    """Yield each command with ``--out`` and whether that is a file."""
+    for name, command in all_commands().items():
+        if any("--out" in parameter.opts for parameter in command.params):
+            yield name, name in ("data tasks", "pick", "tune-bias")
+
+
+INPUTS = {
+    "eval": ("x.csv", "--model", "m"),
+    "finetune": ("x.csv", "--model", "m"),
+    "report": ("x",),
+    "run": (ROOT / "recipes/toy/recipe.toml",),
+    "data prepare": ("x.csv",),
+    "data tasks": ("x.csv",),
+    "transcribe": ("x.wav", "--model", "m"),
+    "new-recipe": ("x", "--from", "x.csv"),
+    "pseudo": ("x.csv", "--model", "m"),
+    "synth": ("--text", "x.txt"),
+    "pick": ("x.csv", "--model", "m"),
+    "tune-bias": ("x.csv", "--model", "m"),
+}
+
+
+@pytest.mark.parametrize(("name", "is_file"), list(outputs()))
+def test_an_out_of_the_wrong_kind_is_refused_before_work(
+    name: str, is_file: bool, call: Call, tmp_path: Path
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    command = (*name.split(), *INPUTS[name])
+    refused(call(*command, "--out", taken / "below"), 2, f"{taken}: ", "--out")
+    wrong = tmp_path if is_file else taken
+    refused(call(*command, "--out", wrong), 2, f"{wrong}: ", "--out")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_disk_that_cannot_be_written_is_no_bug(call: Call, toy: Path, tmp_path: Path) -> None:
+    data = table(toy, tmp_path, "train")
+    outcome = call("data", "prepare", data, "--out", "/proc/nowhere")
+    refused(outcome, 4, "/proc/nowhere: No such file or directory", "what is done is kept")
+
+
+def fail_with(error: Exception) -> Callable[[], None]:
+    """Return a function that fails so."""
+
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def test_a_full_disk_is_named_without_a_file_too(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr("asr_adapt.doctor.diagnose", fail_with(full))
+    refused(call("doctor"), 4, "error: No space left on device; ")
+
+
+def test_a_bug_of_ours_is_one_line_to_report(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asr_adapt.doctor.diagnose", fail_with(ZeroDivisionError("by\nzero")))
+    refused(call("doctor"), 70, "ZeroDivisionError: by zero", "report it", "--verbose")
+    shown = call("doctor", "--verbose")
+    assert shown.code == 70
+    assert "Traceback" in shown.err
+    assert shown.err.splitlines()[-1].startswith("error: a bug in asr-adapt: ")
 
 
 @pytest.mark.slow

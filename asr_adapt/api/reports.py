@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr_adapt.api.session import PathText, Phrases, Session, default_reading, read_phrases
+from asr_adapt.files import check_out_folder
 from asr_adapt.records import ARMS
-from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
+from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings, check_seed
 
 if TYPE_CHECKING:
     from asr_adapt.evaluation import TestSet
@@ -90,9 +91,11 @@ def evaluate(
 
     session, reading = session or Session(), reading or default_reading()
     display = session.display
+    path, run_dir = Path(data), Path(out)
+    check_out_folder(run_dir)
+    check_seed(seed)
     ReportWishes(also, embed_audio, log_to).check()
     get_normaliser(normaliser)
-    path, run_dir = Path(data), Path(out)
     checked = read_checked(path, reading, display)
     rows = select_for_test(checked, split, display.say)
     refuse_unlabelled(str(path), rows)
@@ -163,6 +166,8 @@ def report(
     """
     from asr_adapt.reporting.make import ReportWishes, make_report
 
+    check_out_folder(Path(out))
+    check_seed(seed)
     session = session or Session()
     paths = [runs] if isinstance(runs, str | PathLike) else list(runs)
     return make_report(

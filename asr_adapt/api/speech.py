@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 
 from asr_adapt.api.session import PathText, Phrases, Session, read_phrases
+from asr_adapt.files import check_out_folder
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 
 
@@ -57,6 +58,7 @@ def transcribe(
     from asr_adapt.transcription import transcribe as write_down
     from asr_adapt.voice_activity import VoiceSettings
 
+    check_out_folder(Path(out))
     session = session or Session()
     paths = [audio] if isinstance(audio, str | PathLike) else list(audio)
     job = TranscriptionJob(

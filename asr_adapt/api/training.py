@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from asr_adapt.api.session import PathText, Session, default_reading
 from asr_adapt.errors import UsageError
-from asr_adapt.settings import PromptSettings, TrainSettings
+from asr_adapt.files import check_out_folder
+from asr_adapt.settings import PromptSettings, TrainSettings, check_seed
 
 if TYPE_CHECKING:
     from asr_adapt.adapter import AdapterCard
@@ -65,6 +66,7 @@ def finetune(
         AsrAdaptError: of the kind that `asr_adapt.errors` lists; the message says what to do.
     """
     session, folder = session or Session(), Path(out)
+    check_out_folder(folder)
     refuse_finished(folder, resume)
     job = training_job(
         data,
@@ -136,6 +138,7 @@ def training_job(
 
     session, reading = session or Session(), reading or default_reading()
     display = session.display
+    check_seed(seed)
     get_normaliser(normaliser)
     checked = read_checked(Path(data), reading, display)
     dev_data = read_checked(Path(dev), reading, display) if dev else None

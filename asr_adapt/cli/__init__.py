@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 
 import click
 
@@ -26,7 +27,10 @@ from asr_adapt.cli.reports import report, score
 from asr_adapt.cli.synth import synth
 from asr_adapt.cli.transcribe import transcribe_command
 from asr_adapt.cli.tune_bias import tune_bias_command
-from asr_adapt.errors import AsrAdaptError
+from asr_adapt.errors import AsrAdaptError, EnvironmentProblem
+
+LONGEST_CAUSE = 300
+"""So many characters of what a library says are shown; --verbose shows all of it."""
 
 
 def main() -> None:
@@ -40,9 +44,28 @@ def main() -> None:
     except AsrAdaptError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    except Exception as error:
+        if "--verbose" in sys.argv:
+            click.echo(traceback.format_exc(), err=True, nl=False)
+        problem = in_our_words(error)
+        click.echo(f"error: {problem}", err=True)
+        sys.exit(problem.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("error: stopped before work began; start it again", err=True)
         sys.exit(75)
+
+
+def in_our_words(error: Exception) -> AsrAdaptError:
+    """Return what to say about an error that is none of ours: of the disk, else a bug of ours."""
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename is None else f"{error.filename}: "
+        advice = "what is done is kept: put that right and start again"
+        return EnvironmentProblem(f"{where}{error.strerror}; {advice}")
+    said = " ".join(str(error).split())[:LONGEST_CAUSE]
+    return AsrAdaptError(
+        f"a bug in asr-adapt: {type(error).__name__}: {said}; please report it with what the same "
+        "command prints with --verbose"
+    )
 
 
 @click.group(epilog=EXIT_CODES)

@@ -10,6 +10,8 @@ import click
 
 from asr_adapt.cli.common import EXIT_CODES, Output, working
 from asr_adapt.cli.options import (
+    OUT_FILE,
+    OUT_FOLDER,
     PATH,
     normaliser_option,
     output_options,
@@ -53,7 +55,7 @@ def data_inspect(path: Path, normaliser: str, output: Output, rules: ReadingRule
 @data.command("prepare", epilog=EXIT_CODES)
 @click.argument("path", type=PATH)
 @click.option(
-    "--out", type=PATH, required=True, help="Folder for train.jsonl, dev.jsonl, test.jsonl."
+    "--out", type=OUT_FOLDER, required=True, help="Folder for train.jsonl, dev.jsonl, test.jsonl."
 )
 @share_options
 @reading_options
@@ -85,7 +87,7 @@ def data_prepare(
 
 @data.command("tasks", epilog=EXIT_CODES)
 @click.argument("source", type=PATH)
-@click.option("--out", type=PATH, required=True, help="JSON file of tasks to write.")
+@click.option("--out", type=OUT_FILE, required=True, help="JSON file of tasks to write.")
 @click.option("--set", "set_name", help="Test set of a run.  [default: the first]")
 @click.option("--arm", help="Arm of a run.  [default: the last, which is told most]")
 @click.option("--all", "everything", is_flag=True, help="Rows of a run without errors too.")

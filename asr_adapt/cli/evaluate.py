@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from asr_adapt.cli.common import EXIT_CODES, Output, check_there, command_line, show, working
 from asr_adapt.cli.options import (
+    OUT_FOLDER,
     PATH,
     adapter_option,
     batch_option,
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
     help="Text file with training transcripts, one a line, for prompts of strategy few-shot."
     "  [default: none]",
 )
-@click.option("--out", type=PATH, required=True, help="Run directory to write.")
+@click.option("--out", type=OUT_FOLDER, required=True, help="Run directory to write.")
 @click.option(
     "--arms",
     metavar="LIST",

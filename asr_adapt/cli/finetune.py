@@ -10,6 +10,7 @@ import click
 from asr_adapt.cli.common import EXIT_CODES, Output, check_there, command_line, working
 from asr_adapt.cli.curves import parse_minutes, show_curve
 from asr_adapt.cli.options import (
+    OUT_FOLDER,
     PATH,
     machine_options,
     model_option,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 @click.command(epilog=EXIT_CODES)
 @click.argument("data", type=PATH)
 @model_option
-@click.option("--out", type=PATH, required=True, help="Folder for the adapter.")
+@click.option("--out", type=OUT_FOLDER, required=True, help="Folder for the adapter.")
 @click.option(
     "--method",
     type=click.Choice(METHODS),

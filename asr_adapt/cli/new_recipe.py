@@ -9,6 +9,7 @@ import click
 
 from asr_adapt.cli.common import EXIT_CODES, Output, working
 from asr_adapt.cli.options import (
+    OUT_FOLDER,
     PATH,
     output_options,
     reading_options,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--out",
-    type=PATH,
+    type=OUT_FOLDER,
     default=Path("recipes"),
     show_default=True,
     help="Folder in which the recipe's folder is made.",

@@ -11,6 +11,7 @@ import click
 
 from asr_adapt.cli.common import Output
 from asr_adapt.errors import UsageError
+from asr_adapt.files import check_out_file, check_out_folder
 from asr_adapt.settings import DECODED_TOGETHER, MAX_SEED
 
 if TYPE_CHECKING:
@@ -19,6 +20,29 @@ if TYPE_CHECKING:
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 PATH = click.Path(path_type=Path)
+
+
+class OutFolder(click.Path):
+    """A folder to write in; what can be none is refused before anything is loaded."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path of the folder."""
+        path = Path(value)
+        check_out_folder(path)
+        return path
+
+
+class OutFile(click.Path):
+    """A file to write; what can be none is refused before anything is loaded."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path of the file."""
+        path = Path(value)
+        check_out_file(path)
+        return path
+
+
+OUT_FOLDER, OUT_FILE = OutFolder(), OutFile()
 SEED = click.IntRange(0, MAX_SEED)
 
 

@@ -9,6 +9,7 @@ import click
 
 from asr_adapt.cli.common import EXIT_CODES, Output, check_there, command_line, working
 from asr_adapt.cli.options import (
+    OUT_FILE,
     PATH,
     adapter_option,
     batch_option,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--minutes", type=float, help="At most so many minutes together.  [default: no limit]"
 )
-@click.option("--out", type=PATH, required=True, help="CSV to write; decodings go beside it.")
+@click.option("--out", type=OUT_FILE, required=True, help="CSV to write; decodings go beside it.")
 @batch_option
 @click.option("--resume", is_flag=True, help="Go on with work that was stopped, or pick anew.")
 @normaliser_option

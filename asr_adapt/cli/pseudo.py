@@ -9,6 +9,7 @@ import click
 
 from asr_adapt.cli.common import EXIT_CODES, Output, check_there, command_line, working
 from asr_adapt.cli.options import (
+    OUT_FOLDER,
     PATH,
     adapter_option,
     batch_option,
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 @model_option
 @adapter_option
 @bias_option
-@click.option("--out", type=PATH, required=True, help="Folder for train.jsonl and review.csv.")
+@click.option(
+    "--out", type=OUT_FOLDER, required=True, help="Folder for train.jsonl and review.csv."
+)
 @click.option(
     "--min-confidence",
     default=0.5,

@@ -8,7 +8,7 @@ import click
 
 from asr_adapt.cli.common import EXIT_CODES, Output, command_line, show, working
 from asr_adapt.cli.curves import parse_minutes, show_curve
-from asr_adapt.cli.options import PATH, output_options, report_options
+from asr_adapt.cli.options import OUT_FOLDER, PATH, output_options, report_options
 from asr_adapt.errors import UsageError
 
 
@@ -21,7 +21,9 @@ from asr_adapt.errors import UsageError
     metavar="KEY=VALUE",
     help="Change a key of the recipe; can be repeated.  [default: none]",
 )
-@click.option("--out", type=PATH, help="Run directory.  [default: runs/<recipe>-<model>-<size>]")
+@click.option(
+    "--out", type=OUT_FOLDER, help="Run directory.  [default: runs/<recipe>-<model>-<size>]"
+)
 @click.option("--data", "data_dir", type=PATH, help="Prepared data.  [default: data/<size>]")
 @click.option(
     "--curve",
@@ -56,6 +58,7 @@ def run_command(
     with working(output) as (stop, display):
         from asr_adapt.config import load_recipe
         from asr_adapt.curve.draw import run_recipe_curve
+        from asr_adapt.files import check_out_folder
         from asr_adapt.recipe import run_recipe
         from asr_adapt.reporting.curve import CURVE_FOLDER
         from asr_adapt.reporting.make import ReportWishes
@@ -65,6 +68,7 @@ def run_command(
         out = out or Path("runs") / f"{config.name}-{label}-{config.size}"
         if data_dir is None and config.data_dir is not None:
             data_dir = config.folder / config.data_dir
+        check_out_folder(out)
         data_dir = data_dir or Path("data") / config.size
         command = command_line()
         if minutes:

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from asr_adapt.cli.common import EXIT_CODES, Output, command_line, show, working
-from asr_adapt.cli.options import PATH, SEED, output_options, report_options
+from asr_adapt.cli.options import OUT_FOLDER, PATH, SEED, output_options, report_options
 
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("runs", type=PATH, nargs=-1, required=True)
-@click.option("--out", type=PATH, required=True, help="Folder for the report.")
+@click.option("--out", type=OUT_FOLDER, required=True, help="Folder for the report.")
 @click.option(
     "--seed", type=SEED, default=1, show_default=True, help="Seed of the intervals, a number."
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from asr_adapt.cli.common import EXIT_CODES, Output, working
-from asr_adapt.cli.options import PATH, output_options, seed_option
+from asr_adapt.cli.options import OUT_FOLDER, PATH, output_options, seed_option
 from asr_adapt.settings import CHANNELS
 
 
@@ -18,7 +18,7 @@ from asr_adapt.settings import CHANNELS
     required=True,
     help="Sentences, one a line; context (A|B) and a spoken form may follow after tabs.",
 )
-@click.option("--out", type=PATH, required=True, help="Folder for train.jsonl and dev.jsonl.")
+@click.option("--out", type=OUT_FOLDER, required=True, help="Folder for train.jsonl and dev.jsonl.")
 @click.option(
     "--voices",
     metavar="LIST",

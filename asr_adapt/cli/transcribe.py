@@ -8,6 +8,7 @@ import click
 
 from asr_adapt.cli.common import EXIT_CODES, Output, working
 from asr_adapt.cli.options import (
+    OUT_FOLDER,
     PATH,
     adapter_option,
     batch_size_option,
@@ -30,7 +31,7 @@ from asr_adapt.cli.options import (
     type=PATH,
     help="bias.toml of tune-bias: how phrases are told, and with how many beams.  [default: none]",
 )
-@click.option("--out", type=PATH, required=True, help="Folder for the transcripts.")
+@click.option("--out", type=OUT_FOLDER, required=True, help="Folder for the transcripts.")
 @click.option(
     "--format",
     "formats",

@@ -10,6 +10,7 @@ import click
 
 from asr_adapt.cli.common import EXIT_CODES, Output, check_there, command_line, working
 from asr_adapt.cli.options import (
+    OUT_FILE,
     PATH,
     adapter_option,
     batch_option,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 @adapter_option
 @strength_option
 @bias_option
-@click.option("--out", type=PATH, required=True, help="bias.toml to write.")
+@click.option("--out", type=OUT_FILE, required=True, help="bias.toml to write.")
 @click.option(
     "--examples",
     type=PATH,
