@@ -115,11 +115,13 @@ def evaluate(
     """Decode every set with every arm that applies, into ``run_dir``.
 
     Raises:
-        UsageError: ``run_dir`` holds another run, or this one and ``resume`` is not set.
+        UsageError: ``run_dir`` holds another run, or this one and ``resume`` is not set; or no arm
+            asked for applies to one of the sets.
         Stopped: a signal came; ``resume`` goes on.
     """
     if job.bias.strategy == "few-shot" and job.examples is None:
         raise UsageError("bias strategy few-shot: needs transcripts to show; give --examples")
+    check_arms(job)
     card = at_strength(read_card(job.adapter), job.strength) if job.adapter else None
     prompts = job.prompts
     if card and job.adapter:
@@ -131,6 +133,34 @@ def evaluate(
     if job.adapter:
         model = with_adapter(model, job.adapter, job.strength)
         decode_weights(model, ("lora", "lora+bias"), job, prompts, run_dir, stop, progress_for)
+
+
+def check_arms(job: EvaluationJob) -> None:
+    """Refuse arms that are none, and a set of which nothing would be decoded, before work begins.
+
+    Raises:
+        UsageError: what the arms asked for need is not there.
+    """
+    for arm in job.arms:
+        if arm not in ARMS:
+            raise UsageError(f"--arms: '{arm}' is unknown (known: {', '.join(ARMS)})")
+    if not job.arms:
+        raise UsageError(f"--arms: names none; known are {', '.join(ARMS)}")
+    for test in job.sets:
+        lacking = {arm: lacks(arm, test, job) for arm in job.arms}
+        if all(lacking.values()):
+            needs = (f"--arms {arm}: needs {' and '.join(what)}" for arm, what in lacking.items())
+            raise UsageError(f"{'; '.join(needs)}; nothing else is decoded of {test.title}")
+
+
+def lacks(arm: str, test: TestSet, job: EvaluationJob) -> list[str]:
+    """Return what an arm needs to be decoded on this set and does not have."""
+    lacking = []
+    if arm.startswith("lora") and not job.adapter:
+        lacking.append("--adapter")
+    if arm.endswith("+bias") and not is_told(test, job):
+        lacking.append("context in the data" if told_nothing(test) else "context or --bias")
+    return lacking
 
 
 def decode_weights(
@@ -163,13 +193,23 @@ def decode_weights(
 
 def arms_for(test: TestSet, job: EvaluationJob, arms: Sequence[str]) -> list[str]:
     """Return which of ``arms`` are asked for and have something to tell on this set."""
-    told = any(u.context for u in test.utterances) or told_list(test, job.bias_list) is not None
+    told = is_told(test, job)
     return [a for a in arms if a in job.arms and (told or not a.endswith("+bias"))]
+
+
+def is_told(test: TestSet, job: EvaluationJob) -> bool:
+    """Say whether there is anything to tell of a set."""
+    return any(u.context for u in test.utterances) or bool(told_list(test, job.bias_list))
 
 
 def told_list(test: TestSet, bias_list: BiasList | None) -> BiasList | None:
     """Return the shared list for a set; general speech and silence are not told of the domain."""
-    return None if test.role in ("general", "silence") else bias_list
+    return None if told_nothing(test) else bias_list
+
+
+def told_nothing(test: TestSet) -> bool:
+    """Say whether a set is none of the domain, of whose list it is told nothing."""
+    return test.role in ("general", "silence")
 
 
 def arm_plan(

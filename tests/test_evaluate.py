@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -108,6 +109,35 @@ def test_general_speech_is_not_told_about_the_domain(toy: Path, tmp_path: Path) 
     prompts = {row.prompt for row in rows_of(tmp_path) if row.arm == "base+bias"}
     assert prompts == {"tug, mast."}
     assert {row.prompt for row in rows_of(tmp_path) if row.arm == "base"} == {None}
+
+
+@pytest.mark.parametrize(
+    ("arms", "says"),
+    [
+        (("lora",), "--arms lora: needs --adapter; "),
+        (("base+bias",), "--arms base+bias: needs context or --bias; "),
+        (("lora+bias",), "--arms lora+bias: needs --adapter and context or --bias; "),
+        (("lora", "base+bias"), "--adapter; --arms base+bias: needs context or --bias; "),
+        ((), "--arms: names none"),
+        (("bse",), "--arms: 'bse' is unknown"),
+    ],
+)
+def test_arms_of_which_none_applies_are_refused_and_nothing_is_written(
+    arms: tuple[str, ...], says: str, toy: Path, tmp_path: Path
+) -> None:
+    job = job_for(toy, without_context(toy_rows(toy, "test")[:2]))
+    with pytest.raises(UsageError, match=re.escape(says)):
+        run(replace(job, arms=arms), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_further_set_of_which_nothing_is_decoded_is_refused(toy: Path, tmp_path: Path) -> None:
+    rows = without_context(toy_rows(toy, "test")[:2])
+    job = replace(job_for(toy, rows), bias_list=SHIPS, arms=("base+bias",))
+    general = TestSet("phone", "general", "Telephone", rows)
+    with pytest.raises(UsageError, match=r"context in the data; nothing else .* of Telephone"):
+        run(replace(job, sets=[*job.sets, general]), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_context_of_an_utterance_comes_before_the_list(toy: Path, tmp_path: Path) -> None:
