@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -421,6 +422,22 @@ def test_quiet_is_quiet(evaluate: Call, toy: Path, tmp_path: Path) -> None:
     outcome = evaluate(data, "--arms", "base", "--quiet")
     assert outcome.err == ""
     assert "base" in outcome.out
+
+
+def test_what_to_do_next_can_be_typed(
+    call: Call, adapter: Path, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my model").symlink_to(toy / "model")
+    (tmp_path / "my adapter").symlink_to(adapter)
+    monkeypatch.chdir(tmp_path)
+    done = call("finetune", ".", "--model", "my model", "--out", "my adapter", "--resume")
+    assert done.code == 0, done.err
+    expected = "asr-adapt eval TEST --model 'my model' --adapter 'my adapter' --out RUN"
+    assert done.out.splitlines()[-1] == f"next: {expected}"
+    told = {"TEST": str(table(toy, tmp_path, "test", toy_rows(toy, "test")[:1]))}
+    words = [told.get(word, word) for word in shlex.split(expected)[1:]]
+    decoded = call(*words)
+    assert decoded.code == 0, decoded.err
 
 
 # --- where results go ----------------------------------------------------------------------------

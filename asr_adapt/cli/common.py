@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -126,6 +127,11 @@ def commands_below(group: click.Group, words: str = "") -> Iterator[tuple[str, c
 def command_line() -> list[str]:
     """Return the command as it was typed."""
     return ["asr-adapt", *sys.argv[1:]]
+
+
+def as_typed(*words: object) -> str:
+    """Return a command as a shell takes it."""
+    return shlex.join(["asr-adapt", *map(str, words)])
 
 
 def show(report: Report, out_dir: Path, output: Output) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -130,6 +131,6 @@ def data_tasks(
             "document_root": str(root),
         },
         f"{out}: {len(chosen)} tasks; interface: {interface}",
-        f"start: LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={root} label-studio start",
+        f"start: LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={quote(str(root))} label-studio start",
         f"save the export in {root}; it is read by data inspect, data prepare, finetune",
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, Output, check_there, command_line, working
+from asr_adapt.cli.common import EXIT_CODES, Output, as_typed, check_there, command_line, working
 from asr_adapt.cli.curves import parse_minutes, show_curve
 from asr_adapt.cli.options import (
     OUT_FOLDER,
@@ -187,10 +187,10 @@ def finetune(
             show_curve(drawn, out, output)
             return
         card = api.train_on(job, model, out, device=device, resume=resume, session=session)
-    show_adapter(card, out, output)
+    show_adapter(card, out, model, output)
 
 
-def show_adapter(card: AdapterCard, out: Path, output: Output) -> None:
+def show_adapter(card: AdapterCard, out: Path, model: str, output: Output) -> None:
     """Print what was trained and what to do with it."""
     single = next(row["wer"] for row in card.dev_wer if row["step"] == card.chosen_step)
     best = card.averaged["wer"] if card.averaged and card.averaged["chosen"] else single
@@ -209,5 +209,5 @@ def show_adapter(card: AdapterCard, out: Path, output: Output) -> None:
         f"adapter: {out}  step {card.chosen_step} of {card.steps}, dev WER {100 * best:.1f} %, "
         f"{card.label_minutes:.0f} min of labels, {card.training_s:.0f} s, "
         f"sha256 {card.weights_sha256[:12]}",
-        f"next: asr-adapt eval TEST --model {card.base_name} --adapter {out} --out RUN",
+        f"next: {as_typed('eval', 'TEST', '--model', model, '--adapter', out, '--out', 'RUN')}",
     )

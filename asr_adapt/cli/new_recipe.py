@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, Output, working
+from asr_adapt.cli.common import EXIT_CODES, Output, as_typed, working
 from asr_adapt.cli.options import (
     OUT_FOLDER,
     PATH,
@@ -82,5 +82,5 @@ def new_recipe(
     output.result(
         {"recipe": str(recipe), "utterances": counts},
         f"{recipe}: " + ", ".join(f"{part} {count}" for part, count in counts.items()),
-        f"next: asr-adapt run {recipe}",
+        f"next: {as_typed('run', recipe)}",
     )

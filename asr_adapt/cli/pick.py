@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, Output, check_there, command_line, working
+from asr_adapt.cli.common import EXIT_CODES, Output, as_typed, check_there, command_line, working
 from asr_adapt.cli.options import (
     OUT_FILE,
     PATH,
@@ -105,6 +105,7 @@ def pick(
         offered = offers(pieces, votes, phrases, normalise)
         picks = choose(offered, budget, count_labelled(rows, phrases, normalise))
         write_picks(out, picks)
+    training = ("finetune", out, "--allow-outside", "--model", model, "--out", "ADAPTER")
     picked_s = sum(p.offer.utterance.duration_s for p in picks)
     output.result(
         {
@@ -115,6 +116,5 @@ def pick(
             "utterance_ids": [p.offer.utterance.utterance_id for p in picks],
         },
         f"picks: {out}  {len(picks)} of {len(offered)} clips, {picked_s / 60:.1f} min",
-        f"next: correct its text column, then asr-adapt finetune {out} --allow-outside "
-        f"--model {model} --out ADAPTER",
+        f"next: correct its text column, then {as_typed(*training)}",
     )

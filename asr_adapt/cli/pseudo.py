@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, Output, check_there, command_line, working
+from asr_adapt.cli.common import EXIT_CODES, Output, as_typed, check_there, command_line, working
 from asr_adapt.cli.options import (
     OUT_FOLDER,
     PATH,
@@ -124,10 +124,11 @@ def pseudo(
         record = pseudo_record(verdicts, rule, normaliser, command_line())
         write_record(out, record)
     labels, to_check = out / "train.jsonl", out / "review.csv"
+    training = ("finetune", labels, "--allow-outside", "--model", model, "--out", "ADAPTER")
     output.result(
         {"labels": str(labels), "to_check": str(to_check), **record},
         *(f"{count:6d}  {reason}" for reason, count in record["reasons"].items()),
         f"labels: {labels}  {record['kept_minutes']:.1f} min",
         f"to check: {to_check}",
-        f"next: asr-adapt finetune {labels} --allow-outside --model {model} --out ADAPTER",
+        f"next: {as_typed(*training)}",
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, Output, working
+from asr_adapt.cli.common import EXIT_CODES, Output, as_typed, working
 from asr_adapt.cli.options import OUT_FOLDER, PATH, output_options, seed_option
 from asr_adapt.settings import CHANNELS
 
@@ -79,14 +79,14 @@ def synth(
         {"manifest": str(out / f"{name}.jsonl"), "utterances": len(rows), "minutes": minutes[name]}
         for name, rows in spoken.items()
     ]
+    training = ("finetune", out / "train.jsonl", "--dev", out / "dev.jsonl", "--channel", channel)
     output.result(
         {"manifests": made},
         *(
             f"{out / name}.jsonl: {len(rows)} utterances, {minutes[name]:.1f} min"
             for name, rows in spoken.items()
         ),
-        f"next: asr-adapt finetune {out / 'train.jsonl'} --dev {out / 'dev.jsonl'} "
-        f"--channel {channel} --model MODEL --out ADAPTER",
+        f"next: {as_typed(*training, '--model', 'MODEL', '--out', 'ADAPTER')}",
     )
 
 
