@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from hypothesis import given
@@ -177,3 +179,19 @@ def test_the_command_says_what_to_do_next(
     assert read_manifest(tmp_path / "out/dev.jsonl")
     cli.main(["synth", *map(str, arguments[1:]), "--voices", "list"], standalone_mode=False)
     assert "piper-joe" in capsys.readouterr().out
+
+
+def test_voices_can_be_listed_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["synth", "--voices", "list"], standalone_mode=False)
+    assert "piper-joe" in capsys.readouterr().out
+    cli.main(["synth", "--json", "--voices", "list"], standalone_mode=False)
+    assert "piper-joe" in {voice["name"] for voice in json.loads(capsys.readouterr().out)["voices"]}
+    for arguments in ([], ["--voices", "piper-joe"], ["--text", "calls.txt"]):
+        with pytest.raises(click.MissingParameter):
+            cli.main(["synth", *arguments], standalone_mode=False)
+
+
+def test_a_mistyped_voice_leaves_nothing_that_refuses_the_next_command(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'foo' is unknown"):
+        speak(SynthJob(LINES, ("foo",), 10, "none", 1), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

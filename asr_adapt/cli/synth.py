@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,19 +11,43 @@ from asr_adapt.cli.common import EXIT_CODES, Output, as_typed, working
 from asr_adapt.cli.options import OUT_FOLDER, PATH, output_options, seed_option
 from asr_adapt.settings import CHANNELS
 
+LIST = "list"
+"""Stands for voices: they are only shown."""
+
+
+class NeededToSpeak(click.Option):
+    """An option that is required unless voices are only shown."""
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        """Return the value; ``--voices`` is eager and known by now."""
+        try:
+            return super().process_value(ctx, value)
+        except click.MissingParameter:
+            if ctx.params.get("voices") == LIST:
+                return None
+            raise
+
 
 @click.command("synth", epilog=EXIT_CODES)
 @click.option(
     "--text",
+    cls=NeededToSpeak,
     type=PATH,
     required=True,
     help="Sentences, one a line; context (A|B) and a spoken form may follow after tabs.",
 )
-@click.option("--out", type=OUT_FOLDER, required=True, help="Folder for train.jsonl and dev.jsonl.")
+@click.option(
+    "--out",
+    cls=NeededToSpeak,
+    type=OUT_FOLDER,
+    required=True,
+    help="Folder for train.jsonl and dev.jsonl.",
+)
 @click.option(
     "--voices",
     metavar="LIST",
-    help="Voices, separated by commas; 'list' shows them.  [default: hibari and Piper]",
+    is_eager=True,
+    help="Voices, separated by commas; 'list' alone shows them.  [default: hibari and Piper]",
 )
 @click.option(
     "--channel",
@@ -37,8 +62,8 @@ from asr_adapt.settings import CHANNELS
 @seed_option
 @output_options
 def synth(
-    text: Path,
-    out: Path,
+    text: Path | None,
+    out: Path | None,
     voices: str | None,
     channel: str,
     size: int | None,
@@ -59,7 +84,7 @@ def synth(
         from asr_adapt.base_weights.weight_cache import cache_root
         from asr_adapt.unlabelled.synth import DEFAULT_VOICES, SynthJob, read_lines, speak_lines
 
-        if voices == "list":
+        if text is None or out is None or voices == LIST:
             show_voices(output)
             return
         names = DEFAULT_VOICES if voices is None else tuple(v.strip() for v in voices.split(","))

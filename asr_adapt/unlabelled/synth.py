@@ -213,12 +213,13 @@ def speak_lines(
         The utterances by split.
 
     Raises:
-        UsageError: the folder holds other speech, or this and ``resume`` is not set.
+        UsageError: a voice is unknown, or the folder holds other speech, or this and ``resume`` is
+            not set.
         EnvironmentProblem: a voice is not installed.
         Stopped: a signal came; ``resume`` goes on.
     """
+    parts = split_lines(job)  # looks the voices up: a name mistyped must leave no folder behind
     open_folder(out_dir, job, resume)
-    parts = split_lines(job)
     plans = {part.name: plan_part(part, out_dir, job.seed) for part in parts}
     for terms in sorted({f"{v.source}: {v.licence}" for part in parts for v in part.voices}):
         notice(terms)
