@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -128,12 +129,14 @@ def read_channels(
         first, frames = _segment(sound, start_s, duration_s, path, utterance_id)
         lead = min(first, MP3_LEAD_FRAMES if sound.format == "MP3" else 0)
         try:
-            sound.seek(first - lead)
-            samples: Samples = sound.read(lead + frames, dtype="float32", always_2d=True)[lead:]
+            with _quiet(sound.format):
+                sound.seek(first - lead)
+                read: Samples = sound.read(lead + frames, dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, RuntimeError) as problem:
             reason = f"damaged or truncated: it cannot be read from {start_s:g} s on"
             raise AudioError(path, reason, utterance_id) from problem
         rate_hz: int = sound.samplerate
+    samples = read[lead:]
     if len(samples) < frames - _slack_frames(rate_hz):
         missing = f"{len(samples) / rate_hz:.2f} s of {frames / rate_hz:.2f} s"
         raise AudioError(path, f"truncated: only {missing} can be read", utterance_id)
@@ -154,7 +157,8 @@ def _open(path: Path, utterance_id: str | None) -> soundfile.SoundFile:
     if status.st_size == 0:
         raise AudioError(path, "is empty (0 bytes)", utterance_id)
     try:
-        sound = soundfile.SoundFile(path)
+        with _quiet(path.suffix[1:]):
+            sound = soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, OSError, TypeError) as problem:
         reason = "is not a sound file that libsndfile reads (wav, flac, mp3, ogg, aiff), or broken"
         raise AudioError(path, reason, utterance_id) from problem
@@ -164,6 +168,11 @@ def _open(path: Path, utterance_id: str | None) -> soundfile.SoundFile:
         sound.close()
         raise
     return sound
+
+
+def _quiet(kind: str) -> AbstractContextManager[None]:
+    """Return what keeps a decoder from talking; only that of mp3 files does."""
+    return mp3.quiet_decoder() if kind.upper() == "MP3" else nullcontext()
 
 
 def _check_header(sound: soundfile.SoundFile, path: Path, utterance_id: str | None) -> None:
@@ -199,8 +208,9 @@ def _check_last_frame(
     # A decoder that starts in the middle of an mp3 complains on stderr: give it a run-up.
     lead = min(last, MP3_LEAD_FRAMES if sound.format == "MP3" else 0)
     try:
-        sound.seek(last - lead)
-        there = len(sound.read(lead + 1)) == lead + 1
+        with _quiet(sound.format):
+            sound.seek(last - lead)
+            there = len(sound.read(lead + 1)) == lead + 1
     except (soundfile.LibsndfileError, RuntimeError):
         there = False
     if not there:

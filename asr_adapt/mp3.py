@@ -1,4 +1,4 @@
-"""How long an mp3 is when its header does not say so.
+"""How long an mp3 is when its header does not say so, and quiet for its decoder.
 
 libsndfile guesses the length of such a file from the bit rate of its first frame and reads no
 further than that: of 20 s with a variable bit rate it silently read 8.5. Here the frames are
@@ -8,6 +8,12 @@ header as in http://www.mp3-tech.org/programmer/frame_header.html
 
 from __future__ import annotations
 
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +25,47 @@ HEAD_BYTES = 65_536
 """So much behind the tag is looked at first: the mark of the length stands in the first frame."""
 KEPT_COUNTS = 4096
 """So many files are counted once; a table cuts many segments out of one recording."""
+STANDARD_ERROR = 2
+"""Its descriptor: the decoder is no Python and knows nothing of ``sys.stderr``."""
+_DECODER_SAYS = re.compile(
+    rb"^\n?(?:\[src/libmpg123/|Warning: (?:Xing stream|Encountered more|Big change|Real sample)"
+    rb"|Note: (?:Illegal Audio-MPEG|Trying to resync|Skipped|Junk|Hit end))[^\n]*\n",
+    re.MULTILINE,
+)
+_ONE_AT_A_TIME = threading.RLock()
+
+
+@contextmanager
+def quiet_decoder() -> Iterator[None]:
+    """Take out what libmpg123 writes on standard error meanwhile; all else is passed on after.
+
+    It complains of every frame that begins in one before the place it was sent to. That is the
+    run-up of a segment, which is thrown away, and what is really missing is found by counting
+    samples; libsndfile has no way to tell it so.
+    """
+    with _ONE_AT_A_TIME:
+        try:
+            real = os.dup(STANDARD_ERROR)
+        except OSError:  # closed, as of a daemon: nobody is disturbed
+            yield
+            return
+        try:
+            with tempfile.TemporaryFile() as said:
+                os.dup2(said.fileno(), STANDARD_ERROR)
+                try:
+                    yield
+                finally:
+                    os.dup2(real, STANDARD_ERROR)
+                    said.seek(0)
+                    _pass_on(_DECODER_SAYS.sub(b"", said.read()))
+        finally:
+            os.close(real)
+
+
+def _pass_on(text: bytes) -> None:
+    """Write what others said to standard error."""
+    while text:
+        text = text[os.write(STANDARD_ERROR, text) :]
 
 
 def count_samples(path: Path) -> int | None:

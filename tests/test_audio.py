@@ -160,6 +160,31 @@ def test_an_mp3_of_constant_bit_rate_needs_no_header(
     capfd.readouterr()
 
 
+def test_reading_an_mp3_is_quiet_and_hides_nobody_else(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.mp3"
+    soundfile.write(path, noise(7, 16000), 16000, bitrate_mode="VARIABLE", compression_level=0.5)
+    path.write_bytes(path.read_bytes() + bytes(9000))  # the header's size is no longer right
+    probe_audio(path)
+    for start_s in np.arange(0, 5, 0.1):
+        load_audio(path, float(start_s), 1.0)
+    assert capfd.readouterr() == ("", "")
+    with mp3.quiet_decoder():
+        os.write(2, b"a word\n[src/libmpg123/layer3.c:f():1] error: x\nof others\n")
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "a word\nof others\nafter"
+
+
+def test_an_mp3_is_read_where_standard_error_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mp3, "STANDARD_ERROR", 10**6)  # no descriptor
+    path = tmp_path / "x.mp3"
+    soundfile.write(path, noise(2, 16000), 16000)
+    assert len(load_audio(path, 0.5, 1.0)) == 16000
+
+
 @pytest.fixture
 def whole_reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Files that were read whole, each time they were."""
