@@ -30,9 +30,10 @@ from asr_adapt.manifest import (
 )
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import PSEUDO_CONFIDENCE, Utterance
-from asr_adapt.splits import split_by_speaker
+from asr_adapt.splits import fingerprint, shared_with, split_by_speaker
 
 DEV_SHARE = 0.1
+BY_COLUMN = "by the split column"
 Notice = Callable[[str], None]
 Progress = Callable[[int, int], None]
 
@@ -240,20 +241,47 @@ def refuse_leaks(check: Callable[[], None], allow: bool, notice: Notice) -> str:
     return "no test speaker, recording or sound is in the training or dev data"
 
 
+def set_apart(
+    rows: Sequence[Utterance], name: str, share: float, seed: int
+) -> tuple[list[Utterance], list[Utterance], str]:
+    """Return a part, the rest, and how they were separated in words."""
+    marked = select_split(rows, name)
+    if marked:
+        chosen = {u.utterance_id for u in marked}
+        return marked, [u for u in rows if u.utterance_id not in chosen], BY_COLUMN
+    split = split_by_speaker(rows, share, seed)
+    return list(split.dev), list(split.train), split.rule
+
+
 def prepare_manifests(
     data: CheckedData, out_dir: Path, dev_share: float, test_share: float, seed: int, notice: Notice
 ) -> dict[str, int]:
-    """Write train, dev and test manifests that share no speaker, or else no recording.
+    """Write train, dev and test manifests: by the split column, by speaker, or by recording.
 
     Returns:
         Utterances written, by file name.
+
+    Raises:
+        DataError: a part would be empty.
     """
-    rest = split_by_speaker(data.utterances, test_share, seed)
-    notice(f"test: {rest.rule}")
-    inner = split_by_speaker(rest.train, dev_share / (1 - test_share), seed)
-    notice(f"dev: {inner.rule}")
-    parts = {"train.jsonl": inner.train, "dev.jsonl": inner.dev, "test.jsonl": rest.dev}
+    test, rest, test_rule = set_apart(data.utterances, "test", test_share, seed)
+    dev, train, dev_rule = set_apart(rest, "dev", dev_share / (1 - test_share), seed)
+    notice(f"test: {test_rule}")
+    notice(f"dev: {dev_rule}")
+    if not train:
+        raise DataError("every row is marked dev or test, none is left for train; give more data")
+    if test_rule == BY_COLUMN:
+        for shared in shared_with(fingerprint([*train, *dev]), test):
+            notice(f"by the split column, {shared}; finetune and eval refuse that")
+    parts = {"train": train, "dev": dev, "test": test}
+    if any("split" in u.tags for u in data.utterances):
+        parts = {name: _marked(rows, name) for name, rows in parts.items()}
     out_dir.mkdir(parents=True, exist_ok=True)
     for name, rows in parts.items():
-        write_manifest(out_dir / name, rows)
-    return {name: len(rows) for name, rows in parts.items()}
+        write_manifest(out_dir / f"{name}.jsonl", rows)
+    return {f"{name}.jsonl": len(rows) for name, rows in parts.items()}
+
+
+def _marked(rows: Sequence[Utterance], name: str) -> list[Utterance]:
+    """Mark rows as the part they are in: others read the mark, and would leave out the rest."""
+    return [replace(u, tags={**u.tags, "split": name}) for u in rows]

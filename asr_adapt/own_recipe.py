@@ -18,10 +18,10 @@ from pathlib import Path
 from asr_adapt.audio import refuse_long
 from asr_adapt.config import FOLDER_NAME, load_recipe
 from asr_adapt.errors import DataError, LeakError, UsageError
-from asr_adapt.manifest import read_manifest, select_split, write_manifest
-from asr_adapt.own_data import CheckedData, Notice
+from asr_adapt.manifest import read_manifest, write_manifest
+from asr_adapt.own_data import CheckedData, Notice, set_apart
 from asr_adapt.records import Utterance
-from asr_adapt.splits import check_leaks, split_by_speaker
+from asr_adapt.splits import check_leaks
 from asr_adapt.stopping import StopRequest
 
 PARTS = ("train", "dev", "test")
@@ -174,18 +174,6 @@ def split_parts(data: CheckedData, wanted: NewRecipe, notice: Notice) -> Parts:
             "column 'split', or give speech of more speakers"
         ) from None
     return Parts(parts, test_rule, dev_rule)
-
-
-def set_apart(
-    rows: Sequence[Utterance], name: str, share: float, seed: int
-) -> tuple[list[Utterance], list[Utterance], str]:
-    """Return a part, the rest, and how they were separated in words."""
-    marked = select_split(rows, name)
-    if marked:
-        chosen = {u.utterance_id for u in marked}
-        return marked, [u for u in rows if u.utterance_id not in chosen], "by the split column"
-    split = split_by_speaker(rows, share, seed)
-    return list(split.dev), list(split.train), split.rule
 
 
 def copy_sounds(

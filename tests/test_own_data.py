@@ -183,3 +183,35 @@ def test_prepared_manifests_share_no_speaker(toy: Path, tmp_path: Path) -> None:
     speakers = [{u.speaker for u in part} for part in parts.values()]
     assert sum(map(len, speakers)) == len(set().union(*speakers)) == 12
     assert len(parts["train.jsonl"]) > len(parts["test.jsonl"]) >= len(parts["dev.jsonl"])
+
+
+def test_prepared_manifests_honour_the_split_column(toy: Path, tmp_path: Path) -> None:
+    rows = [replace(u, speaker=f"s{i}") for i, u in enumerate(toy_rows(toy, "train"))]
+    marked = [replace(u, tags={**u.tags, "split": "test"}) for u in rows[:3]]
+    marked += [replace(u, tags={**u.tags, "split": "train"}) for u in rows[3:8]]
+    said: list[str] = []
+    prepare_manifests(CheckedData([*marked, *rows[8:]], []), tmp_path, 0.1, 0.2, 1, said.append)
+    assert said[0] == "test: by the split column"
+    assert said[1].startswith("dev: by speaker")
+    parts = {
+        name: read_manifest(tmp_path / f"{name}.jsonl", allow_outside=True)
+        for name in ("train", "dev", "test")
+    }
+    assert [u.utterance_id for u in parts["test"]] == [u.utterance_id for u in rows[:3]]
+    assert sum(map(len, parts.values())) == len(rows)
+    for name, part in parts.items():
+        assert {u.tags["split"] for u in part} == {name}
+
+
+def test_a_split_column_that_leaks_is_said_and_one_without_train_refused(
+    toy: Path, tmp_path: Path
+) -> None:
+    rows = [replace(u, speaker="ann") for u in toy_rows(toy, "train")]
+    names = ("train", "dev", "test")
+    marked = [replace(u, tags={"split": names[i % 3]}) for i, u in enumerate(rows)]
+    said: list[str] = []
+    prepare_manifests(CheckedData(marked, []), tmp_path, 0.1, 0.2, 1, said.append)
+    assert "'ann'" in said[2]
+    held_out = [u for u in marked if u.tags["split"] != "train"]
+    with pytest.raises(DataError, match="none is left for train"):
+        prepare_manifests(CheckedData(held_out, []), tmp_path, 0.1, 0.2, 1, silent)

@@ -71,7 +71,7 @@ def data_prepare(
     output: Output,
     rules: ReadingRules,
 ) -> None:
-    """Turn PATH into manifests, split by speaker or recording, never by clip.
+    """Turn PATH into manifests, split by its split column, else by speaker or recording.
 
     \b
     asr-adapt data prepare calls.csv --out data/calls
