@@ -13,7 +13,7 @@ import soundfile
 
 from asr_adapt.errors import ManifestError, UsageError
 from asr_adapt.importers.columns import COLUMN_GUESSES, ColumnNames, with_columns
-from asr_adapt.manifest import ImportedData, load_data
+from asr_adapt.manifest import ImportedData, load_data, read_manifest
 from asr_adapt.records import Utterance
 
 WORDS = {"a": "Hällo, this is a", "b b": "securite", "ü": "over; and out, two"}
@@ -111,6 +111,21 @@ def test_all_columns_of_a_table_arrive(clips: Path) -> None:
         context=("Ada", "Ben"),
         tags={"ship": "Ada", "split": "dev"},
     )
+
+
+def test_a_split_that_is_none_of_ours_is_refused_by_line(clips: Path) -> None:
+    (clips / "x.csv").write_text("audio,text,split\na.wav,over,tset\nü.wav,over,TEST\n")
+    data = load_data(clips / "x.csv")
+    assert [u.tags["split"] for u in data.utterances] == ["test"]
+    (row,) = data.skipped
+    assert str(row).startswith(f"{clips}/x.csv:2: split 'tset' is none of train, dev and test")
+    manifest = {"utterance_id": "a", "audio_path": "a.wav", "start_s": 0, "duration_s": 0.5}
+    (clips / "m.jsonl").write_text(json.dumps({**manifest, "tags": {"split": "tset"}}) + "\n")
+    (row,) = load_data(clips / "m.jsonl").skipped
+    assert str(row).startswith(f"{clips}/m.jsonl:1: split 'tset'")
+    (clips / "v.jsonl").write_text(json.dumps({**manifest, "tags": {"split": "Valid"}}) + "\n")
+    assert only(load_data(clips / "v.jsonl")).tags == {"split": "dev"}
+    assert read_manifest(clips / "m.jsonl")[0].tags == {"split": "tset"}
 
 
 def test_decimal_commas_and_lists_with_semicolons(clips: Path) -> None:

@@ -183,11 +183,29 @@ def build_utterances(
 
 def _build_or_skip(row: Row, file: RowFile, checks: Checks) -> Utterance | SkippedRow:
     try:
-        return build_utterance(row, file.root, checks)
+        return build_utterance(_with_split(row), file.root, checks)
     except AudioError as problem:
         return SkippedRow(file.source, row.line, f"{problem.path}: {problem.reason}")
     except DataError as problem:
         return SkippedRow(file.source, row.line, str(problem))
+
+
+def _with_split(row: Row) -> Row:
+    """Take the part of a row, which manifests have among their tags.
+
+    Not asked of manifests that runs have written, which are read whatever their tags say.
+
+    Raises:
+        DataError: it is none of ours; whatever is not dev or test would be trained on.
+    """
+    value = row.split if row.split is not None else row.tags.get("split")
+    split = _identifier(value, "split")
+    if split is not None and split.lower() not in SPLITS:
+        raise DataError(
+            f"split '{split[:40]}' is none of train, dev and test; mend it, or rename the column "
+            "if it says something else"
+        )
+    return replace(row, split=split)
 
 
 def _remember(probe: Probe) -> Probe:
