@@ -30,7 +30,14 @@ from asr_adapt.manifest import (
 )
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import PSEUDO_CONFIDENCE, Utterance
-from asr_adapt.splits import fingerprint, shared_with, split_by_speaker
+from asr_adapt.splits import (
+    SHOWN_EXAMPLES,
+    check_dev,
+    fingerprint,
+    shared_speakers,
+    shared_with,
+    split_by_speaker,
+)
 
 DEV_SHARE = 0.1
 BY_COLUMN = "by the split column"
@@ -192,6 +199,53 @@ def training_data(
             "are chosen by what it believes; a few labels by hand, given with --dev, choose better"
         )
     return chosen
+
+
+def select_for_dev(name: str, data: CheckedData, notice: Notice) -> CheckedData:
+    """Return the rows of data given as dev: those marked dev, else those not marked otherwise.
+
+    Args:
+        name: the file or folder it was read from.
+        data: what was read; rows without text choose no step and are left out.
+        notice: told what was left out.
+
+    Raises:
+        DataError: no row is left.
+    """
+    others = [u for u in data.utterances if u.tags.get("split") not in ("train", "test")]
+    rows = select_split(others, "dev") or others
+    if not rows:
+        raise DataError(
+            f"{name}: every row is marked train or test; mark rows as dev for --dev, or none"
+        )
+    labelled = [u for u in rows if u.reference is not None]
+    if not labelled:
+        raise DataError(
+            f"{name}: none of {len(rows)} utterances has a text, and --dev chooses the step by it; "
+            "give their text too, or leave --dev out"
+        )
+    if len(labelled) < len(data.utterances):
+        notice(
+            f"{name}: {len(labelled)} of {len(data.utterances)} utterances are dev; others have no "
+            "text or are marked otherwise"
+        )
+    return CheckedData(labelled, data.excluded)
+
+
+def check_given_dev(chosen: TrainingData, notice: Notice) -> None:
+    """Refuse dev speech of recordings that are trained on; say which speakers are in both.
+
+    Raises:
+        LeakError: recordings or sounds are in both.
+    """
+    check_dev(chosen.train, chosen.dev)
+    if both := shared_speakers(chosen.train, chosen.dev):
+        shown = ", ".join(f"'{name}'" for name in both[:SHOWN_EXAMPLES])
+        more = f" and {len(both) - SHOWN_EXAMPLES} more" if len(both) > SHOWN_EXAMPLES else ""
+        notice(
+            f"speakers of --dev who are trained on too: {shown}{more}; dev WER will look better "
+            "than for new speakers"
+        )
 
 
 def select_for_test(data: CheckedData, split: str, notice: Notice) -> list[Utterance]:

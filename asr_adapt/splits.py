@@ -13,7 +13,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -264,9 +264,40 @@ def check_against(trained_on: Fingerprint, test: Sequence[Utterance]) -> None:
     _refuse(shared_with(trained_on, test))
 
 
-def shared_with(trained_on: Fingerprint, test: Sequence[Utterance]) -> list[str]:
-    """Say in sentences, with ids and counts, what a test set shares with a fingerprint."""
-    return _in_sentences(_leaks(trained_on, test), len(test))
+def shared_with(
+    trained_on: Fingerprint, test: Sequence[Utterance], part: str = "test"
+) -> list[str]:
+    """Say in sentences, with ids and counts, what a test set shares with a fingerprint.
+
+    Args:
+        trained_on: what was trained on.
+        test: the set, or another that is to be apart from training.
+        part: what the sentences call it.
+    """
+    return _in_sentences(_leaks(trained_on, test), len(test), part)
+
+
+def check_dev(train: Sequence[Utterance], dev: Sequence[Utterance]) -> None:
+    """Refuse dev speech that was cut from recordings of the training data.
+
+    It would choose the step that knows the training data best by heart. A speaker may be in both:
+    people often have few, and dev WER is no claim about new ones.
+
+    Raises:
+        LeakError: they share recordings or sound files; the message says which.
+    """
+    heard = replace(fingerprint(train), speakers=frozenset())
+    if shared := shared_with(heard, dev, "dev"):
+        raise LeakError(
+            f"{'; '.join(shared)}; give speech of other recordings with --dev, leave --dev out, or "
+            "pass --allow-leaks to go on"
+        )
+
+
+def shared_speakers(train: Sequence[Utterance], dev: Sequence[Utterance]) -> list[str]:
+    """Return the speakers that both parts name, sorted."""
+    names = {u.speaker for u in train if u.speaker} & {u.speaker for u in dev if u.speaker}
+    return sorted(names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,9 +307,9 @@ class _Leak:
     utterance_ids: tuple[str, ...]
 
 
-def _in_sentences(leaks: Sequence[_Leak], test_size: int) -> list[str]:
+def _in_sentences(leaks: Sequence[_Leak], test_size: int, part: str = "test") -> list[str]:
     return [
-        f"{len(leak.utterance_ids)} of {test_size} test utterances have {leak.what} that is in "
+        f"{len(leak.utterance_ids)} of {test_size} {part} utterances have {leak.what} that is in "
         f"training: {_some(leak.names)} ({_some(leak.utterance_ids)})"
         for leak in leaks
     ]

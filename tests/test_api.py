@@ -119,6 +119,15 @@ def test_the_example_runs_from_table_to_report(
         )
 
 
+def test_dev_speech_that_is_trained_on_is_refused_unless_allowed(toy: Path, tmp_path: Path) -> None:
+    train = table(toy, tmp_path, "train", toy_rows(toy, "train")[:8])
+    dev = table(toy, tmp_path, "dev", toy_rows(toy, "train")[6:8])
+    with pytest.raises(LeakError, match=r"2 of 2 dev utterances.*--allow-leaks"):
+        api.training_job(train, dev=dev)
+    job = api.training_job(train, dev=dev, allow_leaks=True)
+    assert (len(job.train), len(job.dev)) == (8, 2)
+
+
 @pytest.mark.weights
 def test_the_example_reads_speech(
     example: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -15,11 +15,14 @@ from asr_adapt.manifest import read_manifest
 from asr_adapt.own_data import (
     CheckedData,
     ReadingRules,
+    TrainingData,
+    check_given_dev,
     check_sounds,
     prepare_manifests,
     read_checked,
     refuse_leaks,
     refuse_unlabelled,
+    select_for_dev,
     select_for_test,
     training_data,
 )
@@ -150,6 +153,45 @@ def test_test_rows_are_those_of_the_split(toy: Path) -> None:
     assert select_for_test(data, "all", silent) == marked
     with pytest.raises(DataError, match="--split"):
         select_for_test(data, "dev", silent)
+
+
+def test_dev_rows_are_those_marked_or_else_those_not_marked_otherwise(toy: Path) -> None:
+    rows = toy_rows(toy, "dev")
+    assert select_for_dev("d", CheckedData(rows, []), silent).utterances == rows
+    names = ("train", "dev", "test")
+    marked = [replace(u, tags={"split": names[i % 3]}) for i, u in enumerate(rows)]
+    assert select_for_dev("d", CheckedData(marked, []), silent).utterances == marked[1::3]
+    partly = [u if u.tags["split"] != "dev" else replace(u, tags={}) for u in marked]
+    assert select_for_dev("d", CheckedData(partly, []), silent).utterances == partly[1::3]
+    with pytest.raises(DataError, match=r"^d: every row is marked train or test.*--dev"):
+        select_for_dev("d", CheckedData(marked[0::3], []), silent)
+
+
+def test_dev_data_need_text(toy: Path) -> None:
+    rows = toy_rows(toy, "dev")
+    bare = [replace(u, reference=None) for u in rows]
+    with pytest.raises(DataError, match=rf"^d: none of {len(rows)} utterances has a text.*--dev"):
+        select_for_dev("d", CheckedData(bare, []), silent)
+    said: list[str] = []
+    kept = select_for_dev("d", CheckedData([*bare[:1], *rows[1:]], []), said.append)
+    assert kept.utterances == rows[1:]
+    assert said[0].startswith(f"d: {len(rows) - 1} of {len(rows)} utterances are dev")
+
+
+def test_given_dev_shares_no_recording_with_training_and_a_shared_speaker_is_said(
+    toy: Path,
+) -> None:
+    train, dev = toy_rows(toy, "train"), toy_rows(toy, "dev")
+    apart = [replace(u, speaker="ann", recording_id=f"d{i}") for i, u in enumerate(dev)]
+    heard = [replace(u, speaker="ann", recording_id=f"t{i}") for i, u in enumerate(train)]
+    said: list[str] = []
+    check_given_dev(TrainingData(heard, apart), said.append)
+    assert "'ann'" in said[0]
+    check_given_dev(TrainingData(heard, [replace(u, speaker="ben") for u in apart]), said.append)
+    assert len(said) == 1
+    for leak in (replace(apart[0], recording_id="t3"), heard[3], replace(heard[3], start_s=0.1)):
+        with pytest.raises(LeakError, match=rf"1 of {len(dev)} dev utterances.*--allow-leaks"):
+            check_given_dev(TrainingData(heard, [leak, *apart[1:]]), silent)
 
 
 def test_a_test_set_without_any_text_is_refused(toy: Path) -> None:

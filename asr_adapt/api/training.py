@@ -55,7 +55,7 @@ def finetune(
         device: ``auto``, ``cpu`` or ``cuda``.
         seed: of everything drawn.
         report_to: where the Trainer logs as well.
-        allow_leaks: go on if test speech is in the data.
+        allow_leaks: go on if test speech or speech of `dev` is in the data.
         resume: go on with a run that was stopped; a finished one is only read.
         session: how work is watched.
 
@@ -131,7 +131,14 @@ def training_job(
 ) -> TrainJob:
     """Read and check what `finetune` trains on; the arguments are as there."""
     from asr_adapt.audio import apply_long_policy
-    from asr_adapt.own_data import read_checked, refuse_leaks, select_for_test, training_data
+    from asr_adapt.own_data import (
+        check_given_dev,
+        read_checked,
+        refuse_leaks,
+        select_for_dev,
+        select_for_test,
+        training_data,
+    )
     from asr_adapt.splits import check_leaks
     from asr_adapt.training.train_job import TrainJob
     from asr_adapt.words.text import get_normaliser
@@ -141,8 +148,13 @@ def training_job(
     check_seed(seed)
     get_normaliser(normaliser)
     checked = read_checked(Path(data), reading, display)
-    dev_data = read_checked(Path(dev), reading, display) if dev else None
+    dev_data = None
+    if dev:
+        read = read_checked(Path(dev), reading, display)
+        dev_data = select_for_dev(str(dev), read, display.say)
     chosen = training_data(checked, dev_data, seed, display.say)
+    if dev:
+        refuse_leaks(lambda: check_given_dev(chosen, display.say), allow_leaks, display.say)
     session.stop.check()
     held_out = [u for u in checked.utterances if u.tags.get("split") == "test"]
     if test:

@@ -107,7 +107,7 @@ if TYPE_CHECKING:
     help="Learning curve: minutes of labels, such as 5,10,20,40. One adapter for each in"
     " OUT/<minutes>, all scored on dev, and OUT/curve.json.  [default: none]",
 )
-@click.option("--allow-leaks", is_flag=True, help="Go on if test speech is in DATA.")
+@click.option("--allow-leaks", is_flag=True, help="Go on if speech of --test or --dev is in DATA.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @normaliser_option
 @prompt_options
