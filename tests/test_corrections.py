@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from asr_adapt.corrections import Correction, harmless, write_corrections
-from asr_adapt.errors import DataError
+from asr_adapt.corrections import (
+    WRITTEN_NAME,
+    Correction,
+    harmless,
+    refuse_corrected,
+    replace_corrections,
+    write_corrections,
+)
+from asr_adapt.errors import DataError, UsageError
 from asr_adapt.manifest import load_data
 from asr_adapt.records import Utterance
 from tests.toys import toy_rows
@@ -60,3 +67,27 @@ def test_audio_beside_the_table_is_named_relative_to_it(toy: Path, tmp_path: Pat
     write_corrections(tmp_path / "t.csv", [correction(toy, "x", audio_path=clip)])
     (read,) = load_data(tmp_path / "t.csv").usable()
     assert read.audio_path == clip.resolve()
+
+
+def test_a_table_is_replaced_until_somebody_changes_it(toy: Path, tmp_path: Path) -> None:
+    table, folder = tmp_path / "t.csv", tmp_path / "decoded"
+    refuse_corrected(table, folder)
+    replace_corrections(table, [correction(toy, "over")], folder)
+    replace_corrections(table, [correction(toy, "out")], folder)
+    refuse_corrected(table, folder)
+    table.write_text(table.read_text().replace(",out,", ",over and out,"))
+    with pytest.raises(UsageError, match=r"t\.csv: is there already.*--out"):
+        refuse_corrected(table, folder)
+    with pytest.raises(UsageError, match=r"t\.csv: is there already.*--out"):
+        replace_corrections(table, [correction(toy, "out")], folder)
+    assert ",over and out," in table.read_text()
+    assert (folder / WRITTEN_NAME).is_file()
+
+
+def test_a_table_that_somebody_else_wrote_is_not_replaced(toy: Path, tmp_path: Path) -> None:
+    write_corrections(tmp_path / "t.csv", [correction(toy, "over")])
+    for note in (None, "{", '{"sha256": 1}', "[]"):
+        if note is not None:
+            (tmp_path / WRITTEN_NAME).write_text(note)
+        with pytest.raises(UsageError, match="may hold corrections"):
+            refuse_corrected(tmp_path / "t.csv", tmp_path)

@@ -101,6 +101,10 @@ def test_pseudo_labels_what_has_no_text(
     with pytest.raises(UsageError, match="another 'batch_size'"):
         run("pseudo", *arguments, "--resume", "--batch-size", 4)
     assert (out / "hypotheses.jsonl").read_text() == logged
+    (out / "review.csv").write_text(corrected := (out / "review.csv").read_text() + "\n")
+    with pytest.raises(UsageError, match=r"review\.csv: is there already"):
+        run("pseudo", *arguments, "--resume")
+    assert (out / "review.csv").read_text() == corrected
 
 
 def test_pick_writes_a_table_to_correct(
@@ -117,6 +121,10 @@ def test_pick_writes_a_table_to_correct(
     more = load_data(tmp_path / "picks.csv", allow_outside=True).usable()
     assert more[:3] == picked
     assert len(more) == 6
+    (tmp_path / "picks.csv").write_text("audio,text\na.wav,corrected\n")
+    with pytest.raises(UsageError, match=r"picks\.csv: is there already"):
+        run("pick", *arguments, "--out", tmp_path / "picks.csv", "--resume")
+    assert "corrected" in (tmp_path / "picks.csv").read_text()
 
 
 def test_stopped_work_goes_on_to_the_same_votes(toy: Path, adapter: Path, tmp_path: Path) -> None:

@@ -74,15 +74,25 @@ def pick(
         from asr_adapt.audio import apply_long_policy
         from asr_adapt.base_weights.weights import resolve_weights
         from asr_adapt.context.bias import read_bias_list
+        from asr_adapt.corrections import refuse_corrected
         from asr_adapt.own_data import read_checked
         from asr_adapt.settings import PromptSettings
-        from asr_adapt.unlabelled.pick import Budget, choose, count_labelled, offers, write_picks
+        from asr_adapt.unlabelled.pick import (
+            Budget,
+            choose,
+            count_labelled,
+            decoded_folder,
+            offers,
+            write_picks,
+        )
         from asr_adapt.unlabelled.pseudo import without_text
         from asr_adapt.unlabelled.views import ViewJob, decode_and_vote
         from asr_adapt.words.text import get_normaliser
 
         normalise = get_normaliser(normaliser).function
         budget = Budget(count, minutes)
+        folder = decoded_folder(out)
+        refuse_corrected(out, folder)
         phrases = read_bias_list(bias) if bias else None
         rows = read_checked(data, rules, display).utterances
         pieces, _ = apply_long_policy(without_text(rows), rules.long)
@@ -98,7 +108,6 @@ def pick(
             command=command_line(),
         )
         progress = display.start(f"{data.name}: {', '.join(job.arms)}")
-        folder = out.with_name(f"{out.stem}.decoded")
         votes = decode_and_vote(job, folder, resume=resume, stop=stop, progress=progress)
         for failed in [v for v in votes if v.error]:
             display.say(f"not offered: {failed.utterance_id}: {failed.error}")

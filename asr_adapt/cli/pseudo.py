@@ -86,9 +86,11 @@ def pseudo(
         from asr_adapt.audio import apply_long_policy
         from asr_adapt.base_weights.weights import resolve_weights
         from asr_adapt.context.bias import read_bias_list
+        from asr_adapt.corrections import refuse_corrected
         from asr_adapt.own_data import read_checked
         from asr_adapt.settings import PromptSettings
         from asr_adapt.unlabelled.pseudo import (
+            REVIEW_NAME,
             KeepRule,
             judge,
             pseudo_record,
@@ -101,6 +103,7 @@ def pseudo(
 
         normalise = get_normaliser(normaliser).function
         rule = KeepRule(min_confidence, best_share)
+        refuse_corrected(out / REVIEW_NAME, out)
         rows = read_checked(data, rules, display).utterances
         unlabelled = without_text(rows)
         if len(unlabelled) < len(rows):

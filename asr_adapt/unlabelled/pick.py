@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from asr_adapt.corrections import Correction, write_corrections
+from asr_adapt.corrections import Correction, replace_corrections
 from asr_adapt.errors import DataError, UsageError
 from asr_adapt.records import BiasList, Utterance
 from asr_adapt.unlabelled.agreement import Vote
@@ -179,9 +179,18 @@ def in_words(offer: Offer, labelled: Labelled) -> str:
     return "; ".join([*parts, f"{who}, {labelled.speakers[u.block]} clips so far"])
 
 
+def decoded_folder(path: Path) -> Path:
+    """Return the folder of the decodings that a table of picks is made of."""
+    return path.with_name(f"{path.stem}.decoded")
+
+
 def write_picks(path: Path, picks: Sequence[Pick]) -> None:
-    """Write the table of clips to correct, the most valuable first."""
-    write_corrections(
+    """Write the table of clips to correct, the most valuable first.
+
+    Raises:
+        UsageError: the table that is there holds corrections.
+    """
+    replace_corrections(
         path,
         [
             Correction(
@@ -191,4 +200,5 @@ def write_picks(path: Path, picks: Sequence[Pick]) -> None:
             )
             for pick in picks
         ],
+        decoded_folder(path),
     )

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from asr_adapt.corrections import Correction, write_corrections
+from asr_adapt.corrections import Correction, replace_corrections
 from asr_adapt.errors import DataError, UsageError
 from asr_adapt.files import write_json
 from asr_adapt.manifest import write_manifest
@@ -22,6 +22,7 @@ from asr_adapt.records import PSEUDO_CONFIDENCE, Utterance
 from asr_adapt.unlabelled.agreement import AGREEMENT_SHARE, Vote
 
 KEPT = "kept"
+REVIEW_NAME = "review.csv"
 SHOWN_TEXTS = 3
 
 
@@ -144,13 +145,14 @@ def write_labels(out_dir: Path, verdicts: Sequence[Verdict]) -> None:
 
     Raises:
         DataError: no label was kept; the review is there all the same.
+        UsageError: ``review.csv`` holds corrections.
     """
     by_doubt = sorted(verdicts, key=lambda v: (-v.vote.doubt, _name(v)))
-    write_corrections(out_dir / "review.csv", [review_row(v) for v in by_doubt])
+    replace_corrections(out_dir / REVIEW_NAME, [review_row(v) for v in by_doubt], out_dir)
     kept = [labelled(v) for v in verdicts if v.kept]
     if not kept:
         raise DataError(
-            f"no label of {len(verdicts)} is good enough; see {out_dir / 'review.csv'} for why, "
+            f"no label of {len(verdicts)} is good enough; see {out_dir / REVIEW_NAME} for why, "
             "correct some there, or lower --min-confidence"
         )
     write_manifest(out_dir / "train.jsonl", kept)
