@@ -52,6 +52,18 @@ def write_whole(path: Path, text: str) -> None:
     put_in_place(part, path)
 
 
+def refuse_other(path: Path, text: str) -> None:
+    """Refuse to replace a file that is anything but the text that is to be written.
+
+    Raises:
+        UsageError: there is such a file; the message says what to do.
+    """
+    if path.exists() and not (path.is_file() and path.read_bytes() == text.encode()):
+        raise UsageError(
+            f"{path}: is there already and would be written over; move it, or use another --out"
+        )
+
+
 def put_in_place(part: Path, path: Path) -> None:
     """Rename a file that was written beside its place, once all of it is on the disk."""
     flush(part)
@@ -73,9 +85,18 @@ def write_json(path: Path, content: object) -> None:
     Raises:
         ValueError: a number is not finite, which JSON cannot say.
     """
+    text = json_text(content)
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    write_whole(path, text + "\n")
+    write_whole(path, text)
+
+
+def json_text(content: object) -> str:
+    """Return what `write_json` writes.
+
+    Raises:
+        ValueError: a number is not finite, which JSON cannot say.
+    """
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def file_sha256(path: Path) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from asr_adapt.errors import DataError, UsageError
-from asr_adapt.files import write_json, write_whole
+from asr_adapt.files import json_text, refuse_other, write_json, write_whole
 from asr_adapt.hypotheses import read_hypotheses
 from asr_adapt.manifest import read_manifest
 from asr_adapt.records import ARMS, Hypothesis, Utterance
@@ -113,12 +113,18 @@ def write_tasks(path: Path, suggestions: Sequence[tuple[Utterance, Suggestion]])
     Returns:
         The folder that holds the sounds and the tasks: Label Studio is started with it as
         LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT, and the export is to be saved there.
+
+    Raises:
+        UsageError: one of the files is there, with other content.
     """
     folders = [str(u.audio_path.resolve().parent) for u, _ in suggestions]
     root = Path(os.path.commonpath([str(path.parent.resolve()), *folders]))
     tasks = [_task(u, suggestion, root) for u, suggestion in suggestions]
+    interface = path.with_suffix(".xml")
+    refuse_other(path, json_text(tasks))
+    refuse_other(interface, INTERFACE)
     write_json(path, tasks)
-    write_whole(path.with_suffix(".xml"), INTERFACE)
+    write_whole(interface, INTERFACE)
     return root
 
 

@@ -99,6 +99,24 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
         ManifestError: two utterances have the same id.
         OSError: the file cannot be written.
     """
+    text = manifest_text(path, utterances)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def manifest_text(path: Path, utterances: Iterable[Utterance]) -> str:
+    """Return what `write_manifest` writes to a path.
+
+    Raises:
+        ManifestError: two utterances have the same id.
+    """
     root = path.parent.resolve()
     ids: set[str] = set()
     lines: list[str] = []
@@ -111,15 +129,7 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
         inside = audio.is_relative_to(root)
         values["audio_path"] = (audio.relative_to(root) if inside else audio).as_posix()
         lines.append(json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False))
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(f"{line}\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def load_data(

@@ -19,12 +19,13 @@ from asr_adapt.audio import (
 )
 from asr_adapt.base_weights.weight_cache import cache_root
 from asr_adapt.errors import AudioError, DataError, LeakError
-from asr_adapt.files import names_hub_data
+from asr_adapt.files import names_hub_data, refuse_other
 from asr_adapt.importers.columns import ColumnNames
 from asr_adapt.manifest import (
     ImportedData,
     load_data,
     load_hub_data,
+    manifest_text,
     select_split,
     write_manifest,
 )
@@ -317,6 +318,7 @@ def prepare_manifests(
 
     Raises:
         DataError: a part would be empty.
+        UsageError: one of the files is there, with other rows.
     """
     test, rest, test_rule = set_apart(data.utterances, "test", test_share, seed)
     dev, train, dev_rule = set_apart(rest, "dev", dev_share / (1 - test_share), seed)
@@ -330,10 +332,13 @@ def prepare_manifests(
     parts = {"train": train, "dev": dev, "test": test}
     if any("split" in u.tags for u in data.utterances):
         parts = {name: _marked(rows, name) for name, rows in parts.items()}
+    paths = {out_dir / f"{name}.jsonl": rows for name, rows in parts.items()}
+    for path, rows in paths.items():
+        refuse_other(path, manifest_text(path, rows))
     out_dir.mkdir(parents=True, exist_ok=True)
-    for name, rows in parts.items():
-        write_manifest(out_dir / f"{name}.jsonl", rows)
-    return {f"{name}.jsonl": len(rows) for name, rows in parts.items()}
+    for path, rows in paths.items():
+        write_manifest(path, rows)
+    return {path.name: len(rows) for path, rows in paths.items()}
 
 
 def _marked(rows: Sequence[Utterance], name: str) -> list[Utterance]:

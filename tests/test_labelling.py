@@ -131,6 +131,19 @@ def test_data_can_be_checked_as_it_is(run_dir: Path, tmp_path: Path) -> None:
     assert [u.reference for u in back] == [u.reference or "" for u in rows]
 
 
+def test_tasks_never_replace_another_file(run_dir: Path, tmp_path: Path) -> None:
+    chosen = suggestions_of_run(run_dir)
+    for _ in range(2):
+        write_tasks(tmp_path / "tasks.json", chosen)
+    (tmp_path / "tasks.xml").write_text("<View/>")
+    (tmp_path / "calls.json").write_text("[]")
+    for name, kept in (("tasks.json", "tasks.xml"), ("calls.json", "calls.json")):
+        with pytest.raises(UsageError, match=rf"{kept}: is there already.*--out"):
+            write_tasks(tmp_path / name, chosen)
+    assert (tmp_path / "tasks.xml").read_text() == "<View/>"
+    assert (tmp_path / "calls.json").read_text() == "[]"
+
+
 def test_what_is_not_there_is_named(run_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no run directory"):
         suggestions_of_run(tmp_path)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr_adapt.errors import DataError, LeakError
+from asr_adapt.errors import DataError, LeakError, UsageError
 from asr_adapt.importers.columns import ColumnNames
 from asr_adapt.manifest import read_manifest
 from asr_adapt.own_data import (
@@ -257,3 +257,18 @@ def test_a_split_column_that_leaks_is_said_and_one_without_train_refused(
     held_out = [u for u in marked if u.tags["split"] != "train"]
     with pytest.raises(DataError, match="none is left for train"):
         prepare_manifests(CheckedData(held_out, []), tmp_path, 0.1, 0.2, 1, silent)
+
+
+def test_preparing_again_changes_nothing_and_never_replaces_other_rows(
+    toy: Path, tmp_path: Path
+) -> None:
+    data = CheckedData(toy_rows(toy, "train"), [])
+    prepare_manifests(data, tmp_path, 0.1, 0.2, 1, silent)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    prepare_manifests(data, tmp_path, 0.1, 0.2, 1, silent)
+    (tmp_path / "dev.jsonl").write_text("my own\n")
+    (tmp_path / "train.jsonl").unlink()
+    with pytest.raises(UsageError, match=r"dev\.jsonl: is there already.*--out"):
+        prepare_manifests(data, tmp_path, 0.1, 0.2, 1, silent)
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert after == {"dev.jsonl": b"my own\n", "test.jsonl": before["test.jsonl"]}
