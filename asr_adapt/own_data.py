@@ -5,7 +5,9 @@ Needs no torch. What cannot be used is listed with its reason; more of it than a
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -338,7 +340,25 @@ def prepare_manifests(
     out_dir.mkdir(parents=True, exist_ok=True)
     for path, rows in paths.items():
         write_manifest(path, rows)
+    if outside := _outside_advice(data.utterances, out_dir):
+        notice(outside)
     return {path.name: len(rows) for path, rows in paths.items()}
+
+
+def _outside_advice(rows: Sequence[Utterance], out_dir: Path) -> str | None:
+    """Say how manifests are read whose audio lies outside of their folder; None if it does not."""
+    root = out_dir.resolve()
+    folders = [u.audio_path.resolve().parent for u in rows]
+    if all(folder.is_relative_to(root) for folder in folders):
+        return None
+    shared = Path(os.path.commonpath(folders))
+    here = Path.cwd()
+    shown = shared.relative_to(here) if shared.is_relative_to(here) else shared
+    other = f"; --out {shlex.quote(str(shown))} needs no option" if shared.parent != shared else ""
+    return (
+        f"{out_dir}: the audio lies outside of it, so every command that reads these manifests "
+        f"needs --allow-outside{other}"
+    )
 
 
 def _marked(rows: Sequence[Utterance], name: str) -> list[Utterance]:

@@ -272,3 +272,22 @@ def test_preparing_again_changes_nothing_and_never_replaces_other_rows(
         prepare_manifests(data, tmp_path, 0.1, 0.2, 1, silent)
     after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert after == {"dev.jsonl": b"my own\n", "test.jsonl": before["test.jsonl"]}
+
+
+def test_audio_outside_of_the_manifests_is_said_with_the_way_out(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, u in enumerate(rows := toy_rows(toy, "train")):
+        copy = tmp_path / "my calls" / f"{number}.wav"
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(u.audio_path.read_bytes())
+        rows[number] = replace(u, audio_path=copy)
+    monkeypatch.chdir(tmp_path)
+    said: list[str] = []
+    prepare_manifests(CheckedData(rows, []), Path("data/calls"), 0.1, 0.2, 1, said.append)
+    assert "--allow-outside" in said[-1]
+    assert "--out 'my calls' needs no option" in said[-1]
+    read_manifest(Path("data/calls/train.jsonl"), allow_outside=True)
+    prepare_manifests(CheckedData(rows, []), Path("my calls"), 0.1, 0.2, 1, said.append)
+    assert not said[-1].startswith("my calls")
+    read_manifest(Path("my calls/train.jsonl"))

@@ -73,8 +73,10 @@ def data_prepare(
 ) -> None:
     """Turn PATH into manifests, split by its split column, else by speaker or recording.
 
+    Manifests read without --allow-outside lie in the folder of the audio or above it.
+
     \b
-    asr-adapt data prepare calls.csv --out data/calls
+    asr-adapt data prepare calls/all.csv --out calls
     """
     with working(output) as (_, display):
         from asr_adapt.own_data import prepare_manifests, read_checked
