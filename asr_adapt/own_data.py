@@ -20,7 +20,7 @@ from asr_adapt.audio import (
     refuse_long,
 )
 from asr_adapt.base_weights.weight_cache import cache_root
-from asr_adapt.errors import AudioError, DataError, LeakError
+from asr_adapt.errors import AudioError, DataError, LeakError, UsageError
 from asr_adapt.files import names_hub_data, refuse_other
 from asr_adapt.importers.columns import ColumnNames
 from asr_adapt.manifest import (
@@ -296,6 +296,22 @@ def refuse_leaks(check: Callable[[], None], allow: bool, notice: Notice) -> str:
         notice(f"leak allowed: {error}")
         return f"LEAK: {error}"
     return "no test speaker, recording or sound is in the training or dev data"
+
+
+def check_shares(dev_share: float, test_share: float) -> None:
+    """Refuse shares that leave a part without speech, before any of it is read.
+
+    Raises:
+        UsageError: one is no fraction between 0 and 1, or both together leave none for train.
+    """
+    for option, share in (("--dev-share", dev_share), ("--test-share", test_share)):
+        if not 0 < share < 1:  # no number, nan, compares as false
+            raise UsageError(f"{option} {share:g}: need more than 0 and less than 1")
+    if dev_share + test_share >= 1:
+        raise UsageError(
+            f"--dev-share {dev_share:g} and --test-share {test_share:g}: together they leave none "
+            "for training; need less than 1"
+        )
 
 
 def set_apart(

@@ -19,7 +19,7 @@ from asr_adapt.audio import refuse_long
 from asr_adapt.config import FOLDER_NAME, load_recipe
 from asr_adapt.errors import DataError, LeakError, UsageError
 from asr_adapt.manifest import read_manifest, write_manifest
-from asr_adapt.own_data import CheckedData, Notice, set_apart
+from asr_adapt.own_data import CheckedData, Notice, check_shares, set_apart
 from asr_adapt.records import Utterance
 from asr_adapt.splits import check_leaks
 from asr_adapt.stopping import StopRequest
@@ -86,9 +86,7 @@ class NewRecipe:
             raise UsageError(
                 f"{self.name!r} is to name a folder; use letters, digits, '-' and '_' only"
             )
-        shares = (self.dev_share, self.test_share)
-        if not (min(shares) > 0 and sum(shares) < 1):  # no number, nan, compares as false
-            raise UsageError("--dev-share and --test-share: above 0, and together below 1")
+        check_shares(self.dev_share, self.test_share)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from asr_adapt.cli import cli
 from asr_adapt.errors import DataError, LeakError, UsageError
 from asr_adapt.importers.columns import ColumnNames
 from asr_adapt.manifest import read_manifest
@@ -17,6 +18,7 @@ from asr_adapt.own_data import (
     ReadingRules,
     TrainingData,
     check_given_dev,
+    check_shares,
     check_sounds,
     prepare_manifests,
     read_checked,
@@ -291,3 +293,27 @@ def test_audio_outside_of_the_manifests_is_said_with_the_way_out(
     prepare_manifests(CheckedData(rows, []), Path("my calls"), 0.1, 0.2, 1, said.append)
     assert not said[-1].startswith("my calls")
     read_manifest(Path("my calls/train.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("dev", "test", "named"),
+    [
+        (0.1, -0.1, "--test-share -0.1"),
+        (0.1, 0.0, "--test-share 0"),
+        (0.1, 1.0, "--test-share 1"),
+        (float("nan"), 0.2, "--dev-share nan"),
+        (0.6, 0.6, "--dev-share 0.6 and --test-share 0.6"),
+    ],
+)
+def test_shares_that_leave_a_part_empty_are_refused_by_option(
+    dev: float, test: float, named: str
+) -> None:
+    check_shares(0.1, 0.2)
+    with pytest.raises(UsageError, match=f"^{named}:"):
+        check_shares(dev, test)
+
+
+def test_shares_are_looked_at_before_data(tmp_path: Path) -> None:
+    words = ["data", "prepare", str(tmp_path / "none.csv"), "--out", str(tmp_path)]
+    with pytest.raises(UsageError, match="--test-share 0:"):
+        cli.main([*words, "--test-share", "0"], standalone_mode=False)

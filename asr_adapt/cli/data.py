@@ -79,8 +79,9 @@ def data_prepare(
     asr-adapt data prepare calls/all.csv --out calls
     """
     with working(output) as (_, display):
-        from asr_adapt.own_data import prepare_manifests, read_checked
+        from asr_adapt.own_data import check_shares, prepare_manifests, read_checked
 
+        check_shares(dev_share, test_share)
         checked = read_checked(path, rules, display)
         written = prepare_manifests(checked, out, dev_share, test_share, seed, display.say)
     counts = {str(out / name): count for name, count in written.items()}
