@@ -36,7 +36,7 @@ class ImportedData:
         format_name: the format that was recognised.
         mapping: which column was taken for what: our name to theirs; under ``left out`` the
             columns that are no tags, because they hold no single values.
-        places: where each utterance stands, ``file:line``, by its id.
+        places: where each utterance stands, ``file:line`` or its sound file, by its id.
     """
 
     utterances: tuple[Utterance, ...]

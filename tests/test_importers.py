@@ -128,6 +128,16 @@ def test_a_split_that_is_none_of_ours_is_refused_by_line(clips: Path) -> None:
     assert read_manifest(clips / "m.jsonl")[0].tags == {"split": "tset"}
 
 
+def test_two_sounds_of_one_name_are_both_named(tmp_path: Path) -> None:
+    for name in ("x.flac", "x.ogg"):
+        soundfile.write(tmp_path / name, np.zeros(16000), 16000)
+    data = load_data(tmp_path)
+    (row,) = data.skipped
+    assert f"{tmp_path}/x.flac" in row.reason
+    assert f"{tmp_path}/x.ogg" in row.reason
+    assert "rename one" in row.reason
+
+
 def test_decimal_commas_and_lists_with_semicolons(clips: Path) -> None:
     (clips / "x.csv").write_text("audio;text;start;duration;context\nü.wav;x;0,5;1,25;\n")
     utterance = only(load_data(clips / "x.csv"))

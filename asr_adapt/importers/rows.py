@@ -129,7 +129,7 @@ class BuiltRows:
     Attributes:
         utterances: what can be used.
         skipped: what cannot.
-        places: where each utterance stands, ``file:line``, by its id.
+        places: where each utterance stands, ``file:line`` or its sound file, by its id.
     """
 
     utterances: tuple[Utterance, ...]
@@ -167,18 +167,28 @@ def build_utterances(
         for row in file.rows:
             built = _build_or_skip(_named(row, uses), file, checks)
             if isinstance(built, Utterance) and built.utterance_id in places:
-                reason = f"id '{built.utterance_id}' is taken by {places[built.utterance_id]}"
-                built = SkippedRow(file.source, row.line, reason)
+                built = SkippedRow(file.source, row.line, _taken(row, built, places))
             if isinstance(built, SkippedRow):
                 bad.append(built)
             else:
-                places[built.utterance_id] = SkippedRow(file.source, row.line, "").where
+                places[built.utterance_id] = _place(row, built, file)
                 utterances.append(built)
             done += 1
             if progress is not None:
                 progress(done, total)
         skipped.extend(sorted(bad, key=lambda row: row.line or 0))
     return BuiltRows(tuple(utterances), tuple(skipped), places)
+
+
+def _place(row: Row, built: Utterance, file: RowFile) -> str:
+    """Say where a row stands; of formats without lines that is its sound file."""
+    return str(built.audio_path) if row.line is None else f"{file.source}:{row.line}"
+
+
+def _taken(row: Row, built: Utterance, places: Mapping[str, str]) -> str:
+    """Say whose id a row has, and what is done about it."""
+    said = f"id '{built.utterance_id}' is taken by {places[built.utterance_id]}"
+    return f"{built.audio_path}: {said}; rename one of them" if row.line is None else said
 
 
 def _build_or_skip(row: Row, file: RowFile, checks: Checks) -> Utterance | SkippedRow:
