@@ -425,12 +425,13 @@ def test_quiet_is_quiet(evaluate: Call, toy: Path, tmp_path: Path) -> None:
 
 
 def test_what_to_do_next_can_be_typed(
-    call: Call, adapter: Path, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Call, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "my model").symlink_to(toy / "model")
-    (tmp_path / "my adapter").symlink_to(adapter)
     monkeypatch.chdir(tmp_path)
-    done = call("finetune", ".", "--model", "my model", "--out", "my adapter", "--resume")
+    data = table(toy, tmp_path, "train", toy_rows(toy, "train")[:16])
+    options = ("--model", "my model", "--out", "my adapter", "--epochs", 1)
+    done = call("finetune", data, *options)
     assert done.code == 0, done.err
     expected = "asr-adapt eval TEST --model 'my model' --adapter 'my adapter' --out RUN"
     assert done.out.splitlines()[-1] == f"next: {expected}"
