@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -158,11 +158,22 @@ def read_checked(path: Path, rules: ReadingRules, display: ProgressDisplay) -> C
     excluded += [{"id": u.utterance_id, "reason": "longer than 30 s, skipped"} for u in skipped]
     room = max(0, rules.max_bad - len(imported.skipped))
     sound, silent = check_sounds(kept, room, display.start(f"checking {path.name}"))
+    excluded += silent
+    if not sound:
+        raise DataError(f"{path}: {_all_left_out(excluded)}")
     mapped = ", ".join(f"{ours}={theirs}" for ours, theirs in imported.mapping.items())
     display.say(
         f"{path}: {imported.format_name}, {len(sound)} utterances ({mapped or 'no columns'})"
     )
-    return CheckedData(sound, [*excluded, *silent])
+    return CheckedData(sound, excluded)
+
+
+def _all_left_out(excluded: Sequence[Mapping[str, str]]) -> str:
+    """Say why nothing is left of data, by the first rows."""
+    shown = [f"{row['id']}: {row['reason']}" for row in excluded[:SHOWN_EXAMPLES]]
+    more = len(excluded) - len(shown)
+    said = "; ".join([*shown, f"and {more} more"] if more else shown)
+    return f"all {len(excluded)} rows were left out, so nothing is left; mend some: {said}"
 
 
 def training_data(

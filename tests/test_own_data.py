@@ -82,6 +82,21 @@ def test_long_speech_goes_by_the_rule(toy: Path, tmp_path: Path) -> None:
     assert max(u.duration_s for u in whole.utterances) == pytest.approx(35.0)
 
 
+def test_data_of_which_every_row_is_left_out_say_why(toy: Path, tmp_path: Path) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(35 * 16_000)
+    soundfile.write(tmp_path / "long.wav", noise, 16_000)
+    display = ProgressDisplay(quiet=True)
+    long = replace(toy_rows(toy, "test")[0], audio_path=tmp_path / "long.wav", duration_s=35.0)
+    path = write_csv(tmp_path / "data.csv", [long])
+    with pytest.raises(DataError, match=r"data\.csv: all 1 rows were left out.*longer than 30 s"):
+        read_checked(path, replace(RULES, long="skip"), display)
+    silence = replace(long, audio_path=tmp_path / "none.wav", duration_s=1.0)
+    soundfile.write(tmp_path / "none.wav", np.full(16_000, np.nan), 16_000, subtype="FLOAT")
+    path = write_csv(tmp_path / "none.csv", [silence])
+    with pytest.raises(DataError, match=r"none\.csv: all 1 rows were left out.*none\.wav"):
+        read_checked(path, replace(RULES, max_bad=1), display)
+
+
 def test_dev_speech_is_set_apart_by_speaker(toy: Path) -> None:
     data = CheckedData(toy_rows(toy, "train"), [])
     said: list[str] = []
