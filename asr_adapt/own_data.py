@@ -41,6 +41,7 @@ from asr_adapt.splits import (
     shared_with,
     split_by_speaker,
 )
+from asr_adapt.stopping import StopRequest
 
 DEV_SHARE = 0.1
 BY_COLUMN = "by the split column"
@@ -120,9 +121,15 @@ def check_sounds(
     return kept, excluded
 
 
-def import_data(path: Path, rules: ReadingRules, display: ProgressDisplay) -> ImportedData:
-    """Read a file or folder, or a data set of the hub where there is no such file."""
-    progress = display.start(f"reading {path.name}")
+def import_data(
+    path: Path, rules: ReadingRules, display: ProgressDisplay, stop: StopRequest
+) -> ImportedData:
+    """Read a file or folder, or a data set of the hub where there is no such file.
+
+    Raises:
+        Stopped: a signal came.
+    """
+    progress = stop.between(display.start(f"reading {path.name}"))
     if not names_hub_data(path):
         return load_data(
             path,
@@ -142,13 +149,16 @@ def import_data(path: Path, rules: ReadingRules, display: ProgressDisplay) -> Im
     )
 
 
-def read_checked(path: Path, rules: ReadingRules, display: ProgressDisplay) -> CheckedData:
+def read_checked(
+    path: Path, rules: ReadingRules, display: ProgressDisplay, stop: StopRequest
+) -> CheckedData:
     """Read data of any known format and load every sound once.
 
     Raises:
         DataError: more rows than ``rules.max_bad`` cannot be used, or none can.
+        Stopped: a signal came.
     """
-    imported = import_data(path, rules, display)
+    imported = import_data(path, rules, display, stop)
     if not imported.utterances and not imported.skipped:
         raise DataError(f"{path}: read as {imported.format_name}, and there is no row in it")
     rows = imported.usable(rules.max_bad)
@@ -157,7 +167,7 @@ def read_checked(path: Path, rules: ReadingRules, display: ProgressDisplay) -> C
     excluded = [{"id": str(row.where), "reason": row.reason} for row in imported.skipped]
     excluded += [{"id": u.utterance_id, "reason": "longer than 30 s, skipped"} for u in skipped]
     room = max(0, rules.max_bad - len(imported.skipped))
-    sound, silent = check_sounds(kept, room, display.start(f"checking {path.name}"))
+    sound, silent = check_sounds(kept, room, stop.between(display.start(f"checking {path.name}")))
     excluded += silent
     if not sound:
         raise DataError(f"{path}: {_all_left_out(excluded)}")

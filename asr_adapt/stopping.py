@@ -6,7 +6,7 @@ Long loops call `StopRequest.check` where everything done so far is on disk.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -32,6 +32,15 @@ class StopRequest:
         """Raise `Stopped` if a stop was asked for."""
         if self.signal_name:
             raise Stopped(f"stopped by {self.signal_name}; {self.way_on}")
+
+    def between(self, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
+        """Return a callback of progress that ends the work it watches if a stop was asked for."""
+
+        def told(done: int, total: int) -> None:
+            self.check()
+            progress(done, total)
+
+        return told
 
 
 @contextmanager

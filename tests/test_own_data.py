@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 import soundfile
 
 from asr_adapt.cli import cli
-from asr_adapt.errors import DataError, LeakError, UsageError
+from asr_adapt.errors import DataError, LeakError, Stopped, UsageError
 from asr_adapt.importers.columns import ColumnNames
 from asr_adapt.manifest import read_manifest
 from asr_adapt.own_data import (
@@ -30,6 +33,7 @@ from asr_adapt.own_data import (
 )
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import PSEUDO_CONFIDENCE, Utterance
+from asr_adapt.stopping import StopRequest
 from tests.toys import toy_rows, write_csv
 
 RULES = ReadingRules(ColumnNames(), allow_outside=True)
@@ -73,11 +77,11 @@ def test_long_speech_goes_by_the_rule(toy: Path, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "data.csv", [long, *toy_rows(toy, "test")[1:4]])
     display = ProgressDisplay(quiet=True)
     with pytest.raises(DataError, match="long"):
-        read_checked(path, RULES, display)
-    skipped = read_checked(path, replace(RULES, long="skip"), display)
+        read_checked(path, RULES, display, StopRequest())
+    skipped = read_checked(path, replace(RULES, long="skip"), display, StopRequest())
     assert len(skipped.utterances) == 3
     assert [row["reason"] for row in skipped.excluded] == ["longer than 30 s, skipped"]
-    whole = read_checked(path, replace(RULES, long="split"), display)
+    whole = read_checked(path, replace(RULES, long="split"), display, StopRequest())
     assert len(whole.utterances) == 4
     assert max(u.duration_s for u in whole.utterances) == pytest.approx(35.0)
 
@@ -89,12 +93,45 @@ def test_data_of_which_every_row_is_left_out_say_why(toy: Path, tmp_path: Path) 
     long = replace(toy_rows(toy, "test")[0], audio_path=tmp_path / "long.wav", duration_s=35.0)
     path = write_csv(tmp_path / "data.csv", [long])
     with pytest.raises(DataError, match=r"data\.csv: all 1 rows were left out.*longer than 30 s"):
-        read_checked(path, replace(RULES, long="skip"), display)
+        read_checked(path, replace(RULES, long="skip"), display, StopRequest())
     silence = replace(long, audio_path=tmp_path / "none.wav", duration_s=1.0)
     soundfile.write(tmp_path / "none.wav", np.full(16_000, np.nan), 16_000, subtype="FLOAT")
     path = write_csv(tmp_path / "none.csv", [silence])
     with pytest.raises(DataError, match=r"none\.csv: all 1 rows were left out.*none\.wav"):
-        read_checked(path, replace(RULES, max_bad=1), display)
+        read_checked(path, replace(RULES, max_bad=1), display, StopRequest())
+
+
+@pytest.mark.parametrize(
+    ("words", "stage"),
+    [
+        (["inspect"], "reading"),
+        (["inspect"], "listening"),
+        (["prepare", "--out", "parts"], "reading"),
+        (["prepare", "--out", "parts"], "checking"),
+    ],
+)
+def test_a_signal_ends_reading_between_two_sounds(
+    words: list[str], stage: str, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_csv(tmp_path / "data.csv", toy_rows(toy, "train"))
+    begun: list[int] = []
+
+    def start(_: ProgressDisplay, title: str) -> Callable[[int, int], None]:
+        def told(done: int, __: int) -> None:
+            if title.startswith(stage):
+                begun.append(done)
+                if done == 2:
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        return told
+
+    monkeypatch.setattr(ProgressDisplay, "start", start)
+    words = ["data", words[0], str(path), *words[1:], "--allow-outside"]
+    with pytest.raises(Stopped, match="SIGINT"):
+        cli.main(words, standalone_mode=False)
+    assert begun == [1, 2]
+    assert not (tmp_path / "parts").exists()
 
 
 def test_dev_speech_is_set_apart_by_speaker(toy: Path) -> None:

@@ -96,12 +96,12 @@ def evaluate(
     check_seed(seed)
     ReportWishes(also, embed_audio, log_to).check()
     get_normaliser(normaliser)
-    checked = read_checked(path, reading, display)
+    checked = read_checked(path, reading, display, session.stop)
     rows = select_for_test(checked, split, display.say)
     refuse_unlabelled(str(path), rows)
     sets = [TestSet("test", "domain", path.name, rows)]
     if general:
-        speech = read_checked(Path(general), reading, display).utterances
+        speech = read_checked(Path(general), reading, display, session.stop).utterances
         refuse_unlabelled(str(general), speech)
         sets.append(TestSet("general", "general", Path(general).name, speech))
     session.stop.check()

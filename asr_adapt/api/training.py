@@ -147,10 +147,10 @@ def training_job(
     display = session.display
     check_seed(seed)
     get_normaliser(normaliser)
-    checked = read_checked(Path(data), reading, display)
+    checked = read_checked(Path(data), reading, display, session.stop)
     dev_data = None
     if dev:
-        read = read_checked(Path(dev), reading, display)
+        read = read_checked(Path(dev), reading, display, session.stop)
         dev_data = select_for_dev(str(dev), read, display.say)
     chosen = training_data(checked, dev_data, seed, display.say)
     if dev:
@@ -158,9 +158,11 @@ def training_job(
     session.stop.check()
     held_out = [u for u in checked.utterances if u.tags.get("split") == "test"]
     if test:
-        tests = read_checked(Path(test), reading, display)
+        tests = read_checked(Path(test), reading, display, session.stop)
         held_out += select_for_test(tests, "test", display.say)
-    unlabelled = read_checked(Path(general), reading, display).utterances if general else []
+    unlabelled = (
+        read_checked(Path(general), reading, display, session.stop).utterances if general else []
+    )
     if reading.long == "split":  # the model writes the text of each piece itself
         unlabelled, _ = apply_long_policy(unlabelled, "split")
     heard = [*chosen.train, *chosen.dev, *unlabelled]

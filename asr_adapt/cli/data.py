@@ -42,12 +42,12 @@ def data_inspect(path: Path, normaliser: str, output: Output, rules: ReadingRule
     \b
     asr-adapt data inspect calls.csv
     """
-    with working(output) as (_, display):
+    with working(output) as (stop, display):
         from asr_adapt.inspection import inspect_data, render_summary
         from asr_adapt.own_data import import_data
 
-        imported = import_data(path, rules, display)
-        summary = inspect_data(imported, normaliser, display.start("listening"))
+        imported = import_data(path, rules, display, stop)
+        summary = inspect_data(imported, normaliser, stop.between(display.start("listening")))
     output.result(asdict(summary), render_summary(summary))
     if len(imported.skipped) > rules.max_bad:
         raise DataError(f"{path}: {len(imported.skipped)} rows cannot be used, see above")
@@ -78,11 +78,11 @@ def data_prepare(
     \b
     asr-adapt data prepare calls/all.csv --out calls
     """
-    with working(output) as (_, display):
+    with working(output) as (stop, display):
         from asr_adapt.own_data import check_shares, prepare_manifests, read_checked
 
         check_shares(dev_share, test_share)
-        checked = read_checked(path, rules, display)
+        checked = read_checked(path, rules, display, stop)
         written = prepare_manifests(checked, out, dev_share, test_share, seed, display.say)
     counts = {str(out / name): count for name, count in written.items()}
     lines = (f"{path}: {count} utterances" for path, count in counts.items())
@@ -115,14 +115,14 @@ def data_tasks(
     asr-adapt data tasks runs/calls --out corrections/tasks.json
     asr-adapt data prepare corrections/export.json --out calls
     """
-    with working(output) as (_, display):
+    with working(output) as (stop, display):
         from asr_adapt.labelling import suggestions_of_data, suggestions_of_run, write_tasks
         from asr_adapt.own_data import import_data
 
         if (source / "run.json").is_file():
             chosen = suggestions_of_run(source, set_name, arm, everything)
         else:
-            rows = import_data(source, rules, display).usable(rules.max_bad)
+            rows = import_data(source, rules, display, stop).usable(rules.max_bad)
             chosen = suggestions_of_data(rows)
         root = write_tasks(out, chosen)
     interface = out.with_suffix(".xml")

@@ -71,7 +71,7 @@ def new_recipe(
         wanted = NewRecipe(name, str(data), model, dev_share, test_share, seed)
         refuse_existing(out / name)
         counts = write_recipe(
-            read_checked(data, rules, display),
+            read_checked(data, rules, display, stop),
             wanted,
             out,
             notice=display.say,

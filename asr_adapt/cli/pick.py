@@ -94,7 +94,7 @@ def pick(
         folder = decoded_folder(out)
         refuse_corrected(out, folder)
         phrases = read_bias_list(bias) if bias else None
-        rows = read_checked(data, rules, display).utterances
+        rows = read_checked(data, rules, display, stop).utterances
         pieces, _ = apply_long_policy(without_text(rows), rules.long)
         job = ViewJob(
             utterances=pieces,

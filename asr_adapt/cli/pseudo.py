@@ -104,7 +104,7 @@ def pseudo(
         normalise = get_normaliser(normaliser).function
         rule = KeepRule(min_confidence, best_share)
         refuse_corrected(out / REVIEW_NAME, out)
-        rows = read_checked(data, rules, display).utterances
+        rows = read_checked(data, rules, display, stop).utterances
         unlabelled = without_text(rows)
         if len(unlabelled) < len(rows):
             display.say(f"{len(rows) - len(unlabelled)} utterances have a text and are left out")

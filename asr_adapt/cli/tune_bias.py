@@ -129,7 +129,7 @@ def tune_bias_command(
             weights=resolve_weights(model),
             adapter=adapter,
             strength=strength,
-            dev=select_for_test(read_checked(data, rules, display), split, display.say),
+            dev=select_for_test(read_checked(data, rules, display, stop), split, display.say),
             dev_name=data.name,
             bias_list=read_bias_list(bias) if bias else None,
             prompts=PromptSettings(prompt_template, prompt_budget),
