@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import trainer as trainer_module
 
 from asr_adapt.adapter import AdapterCard, read_card, write_card
 from asr_adapt.decode import decode_arms, decode_batch
@@ -117,6 +118,17 @@ def test_a_stopped_run_ends_like_an_unbroken_one(
     assert card.dev_wer == unbroken[method].dev_wer
     assert read_card(out) == card
     assert not (out / "training").exists()
+
+
+def test_resuming_full_training_warns_of_no_weight(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(trainer_module.logger, "warning", lambda text, *_: said.append(text))
+    job = toy_job(toy, "full")
+    stopped_at(7, toy, job, tmp_path / "out")
+    train_toy(toy, job, tmp_path / "out", resume=True)
+    assert said == []
 
 
 def test_stops_can_follow_each_other(

@@ -395,6 +395,8 @@ def build_trainer(
     # DoRA takes the norms of frozen weights, in float32.
     if computes_bfloat16(model.device) and job.settings.lora.variant != "dora":
         spare_casts(model)
+    if job.settings.method == "full":
+        expect_tied_weights(model)
     root = work / "checkpoints"
     staging = work / "staging"
     shutil.rmtree(staging, ignore_errors=True)
@@ -413,6 +415,13 @@ def build_trainer(
         # Our loss calls parts of the network, which would not sum gradients over processes.
         raise EnvironmentProblem("training runs in one process; start it without torchrun")
     return trainer
+
+
+def expect_tied_weights(model: SpeechModel) -> None:
+    """Say which weights are no files of their own, of which the Trainer else warns on resuming."""
+    whisper = model.whisper
+    if whisper.proj_out.weight is whisper.model.decoder.embed_tokens.weight:
+        whisper._keys_to_ignore_on_save = {"proj_out.weight"}
 
 
 def check_device(device: torch.device) -> None:
