@@ -15,8 +15,11 @@ import click
 import pytest
 import soundfile
 
+from asr_adapt import api
 from asr_adapt.cli import cli, main
 from asr_adapt.cli.common import EXIT_CODES
+from asr_adapt.progress import ProgressDisplay
+from asr_adapt.settings import Augmentation, TrainSettings
 from tests.conftest import ROOT, RunProgram
 from tests.toys import table, toy_base, toy_job, toy_rows, train_toy, write_csv
 
@@ -439,6 +442,36 @@ def test_what_to_do_next_can_be_typed(
     words = [told.get(word, word) for word in shlex.split(expected)[1:]]
     decoded = call(*words)
     assert decoded.code == 0, decoded.err
+
+
+def test_options_that_would_do_nothing_are_refused(
+    evaluate: Call, finetune: Call, call: Call, toy: Path, tmp_path: Path
+) -> None:
+    data = table(toy, tmp_path, "test")
+    refused(evaluate(data, "--strength", 0.5), 2, "--strength: needs --adapter")
+    out = ("--model", toy / "model", "--out", tmp_path / "bias.toml")
+    refused(call("tune-bias", data, *out, "--strength", 0.5), 2, "--strength: needs --adapter")
+    refused(finetune(data, "--method", "full", "--rank", 4), 2, "--rank: --method full")
+
+
+@pytest.mark.parametrize(("clean", "says"), [(0, "none of 6 training"), (2, "2 of 6 training")])
+def test_finetune_says_how_many_utterances_go_through_the_channel(
+    clean: int, says: str, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        replace(u, tags={"channel": "clean"} if i < clean else {})
+        for i, u in enumerate(toy_rows(toy, "train")[:6])
+    ]
+    table(toy, tmp_path, "train", rows)
+    local = [replace(u, audio_path=Path("clips") / u.audio_path.name) for u in rows]
+    data = write_csv(tmp_path / "train.csv", local, ["channel"])
+    said: list[str] = []
+    display = ProgressDisplay(quiet=True)
+    monkeypatch.setattr(display, "say", said.append)
+    dev = table(toy, tmp_path, "dev")
+    settings = TrainSettings(augment=Augmentation(channel="vhf"))
+    api.training_job(data, settings=settings, dev=dev, session=api.Session(display))
+    assert any(line.startswith(f"channel vhf: {says}") for line in said), said
 
 
 # --- where results go ----------------------------------------------------------------------------

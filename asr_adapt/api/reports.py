@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr_adapt.api.session import PathText, Phrases, Session, default_reading, read_phrases
+from asr_adapt.errors import UsageError
 from asr_adapt.files import check_out_folder
 from asr_adapt.records import ARMS
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings, check_seed
@@ -94,6 +95,8 @@ def evaluate(
     path, run_dir = Path(data), Path(out)
     check_out_folder(run_dir)
     check_seed(seed)
+    if strength is not None and adapter is None:
+        raise UsageError("--strength: needs --adapter, a part of whose change it applies")
     ReportWishes(also, embed_audio, log_to).check()
     get_normaliser(normaliser)
     checked = read_checked(path, reading, display, session.stop)

@@ -6,6 +6,7 @@ holds an adapter already.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from asr_adapt.settings import PromptSettings, TrainSettings, check_seed
 if TYPE_CHECKING:
     from asr_adapt.adapter import AdapterCard
     from asr_adapt.own_data import ReadingRules
+    from asr_adapt.records import Utterance
     from asr_adapt.training.train_job import TrainJob
 
 
@@ -171,10 +173,12 @@ def training_job(
         allow_leaks,
         display.say,
     )
+    settings = settings or TrainSettings()
+    _say_channel(settings.augment.channel, chosen.train, display.say)
     return TrainJob(
         train=chosen.train,
         dev=chosen.dev,
-        settings=settings or TrainSettings(),
+        settings=settings,
         prompts=prompts or PromptSettings(),
         normaliser=normaliser,
         seed=seed,
@@ -182,3 +186,17 @@ def training_job(
         command=session.command,
         report_to=report_to,
     )
+
+
+def _say_channel(channel: str, train: Sequence[Utterance], notice: Callable[[str], None]) -> None:
+    """Say how many utterances go through a channel that was asked for; it may be none of them."""
+    if channel == "none":
+        return
+    clean = sum(u.tags.get("channel") == "clean" for u in train)
+    if clean:
+        notice(f"channel {channel}: {clean} of {len(train)} training utterances go through it")
+    else:
+        notice(
+            f"channel {channel}: none of {len(train)} training utterances goes through it, as none "
+            "is tagged channel=clean; give sound without a radio a column channel that says clean"
+        )

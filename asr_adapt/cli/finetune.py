@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from asr_adapt.cli.common import EXIT_CODES, Output, as_typed, check_there, command_line, working
 from asr_adapt.cli.curves import parse_minutes, show_curve
@@ -19,6 +20,7 @@ from asr_adapt.cli.options import (
     prompt_options,
     reading_options,
 )
+from asr_adapt.errors import UsageError
 from asr_adapt.settings import (
     CHANNELS,
     METHODS,
@@ -148,6 +150,8 @@ def finetune(
     asr-adapt finetune train.csv --model whisper-tiny.en --curve 5,10,20,40 --out curves/calls
     """
     minutes = parse_minutes(curve)
+    if method == "full" and typed("rank"):
+        raise UsageError("--rank: --method full trains all weights, which have none; leave it out")
     check_there(data)
     with working(output) as (stop, display):
         from asr_adapt import api
@@ -188,6 +192,12 @@ def finetune(
             return
         card = api.train_on(job, model, out, device=device, resume=resume, session=session)
     show_adapter(card, out, model, output)
+
+
+def typed(parameter: str) -> bool:
+    """Say whether an option of the running command was typed."""
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source == ParameterSource.COMMANDLINE
 
 
 def show_adapter(card: AdapterCard, out: Path, model: str, output: Output) -> None:

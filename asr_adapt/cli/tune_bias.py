@@ -111,6 +111,8 @@ def tune_bias_command(
     """
     space_beams = parse_beams(beams)
     space_modes = parse_modes(modes)
+    if strength is not None and adapter is None:
+        raise UsageError("--strength: needs --adapter, a part of whose change it applies")
     check_there(data)
     with working(output) as (stop, display):
         from asr_adapt.base_weights.weights import resolve_weights
