@@ -37,7 +37,7 @@ from asr_adapt.splits import (
     SHOWN_EXAMPLES,
     check_dev,
     fingerprint,
-    shared_speakers,
+    shared_blocks,
     shared_with,
     split_by_speaker,
 )
@@ -257,18 +257,18 @@ def select_for_dev(name: str, data: CheckedData, notice: Notice) -> CheckedData:
 
 
 def check_given_dev(chosen: TrainingData, notice: Notice) -> None:
-    """Refuse dev speech of recordings that are trained on; say which speakers are in both.
+    """Refuse dev speech that is trained on; say which speakers or recordings are in both.
 
     Raises:
-        LeakError: recordings or sounds are in both.
+        LeakError: sounds are in both.
     """
     check_dev(chosen.train, chosen.dev)
-    if both := shared_speakers(chosen.train, chosen.dev):
+    if both := shared_blocks(chosen.train, chosen.dev):
         shown = ", ".join(f"'{name}'" for name in both[:SHOWN_EXAMPLES])
         more = f" and {len(both) - SHOWN_EXAMPLES} more" if len(both) > SHOWN_EXAMPLES else ""
         notice(
-            f"speakers of --dev who are trained on too: {shown}{more}; dev WER will look better "
-            "than for new speakers"
+            f"in --dev and trained on too: {shown}{more}; dev WER will look better than for new "
+            "speakers"
         )
 
 

@@ -278,26 +278,27 @@ def shared_with(
 
 
 def check_dev(train: Sequence[Utterance], dev: Sequence[Utterance]) -> None:
-    """Refuse dev speech that was cut from recordings of the training data.
+    """Refuse dev speech that is training speech.
 
-    It would choose the step that knows the training data best by heart. A speaker may be in both:
-    people often have few, and dev WER is no claim about new ones.
+    It would choose the step that knows the training data best by heart. Speakers and recordings may
+    be in both: people often have few, and dev WER is no claim about new ones.
 
     Raises:
-        LeakError: they share recordings or sound files; the message says which.
+        LeakError: they share sounds; the message says which.
     """
-    heard = replace(fingerprint(train), speakers=frozenset())
+    none: frozenset[str] = frozenset()
+    heard = replace(fingerprint(train), speakers=none, recordings=none)
     if shared := shared_with(heard, dev, "dev"):
         raise LeakError(
-            f"{'; '.join(shared)}; give speech of other recordings with --dev, leave --dev out, or "
-            "pass --allow-leaks to go on"
+            f"{'; '.join(shared)}; give other speech with --dev, leave --dev out, or pass "
+            "--allow-leaks to go on"
         )
 
 
-def shared_speakers(train: Sequence[Utterance], dev: Sequence[Utterance]) -> list[str]:
-    """Return the speakers that both parts name, sorted."""
-    names = {u.speaker for u in train if u.speaker} & {u.speaker for u in dev if u.speaker}
-    return sorted(names)
+def shared_blocks(train: Sequence[Utterance], dev: Sequence[Utterance]) -> list[str]:
+    """Return the speakers that both parts name, or else the recordings, sorted."""
+    speakers = {u.speaker for u in train if u.speaker} & {u.speaker for u in dev if u.speaker}
+    return sorted(speakers or {u.recording for u in train} & {u.recording for u in dev})
 
 
 @dataclass(frozen=True, slots=True)
