@@ -31,7 +31,14 @@ from asr_adapt.errors import UsageError
 from asr_adapt.files import write_json, write_whole
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses, refuse_leftovers
 from asr_adapt.manifest import read_manifest, write_manifest
-from asr_adapt.model import SpeechModel, computes_bfloat16, load_base, pick_device, with_adapter
+from asr_adapt.model import (
+    SpeechModel,
+    check_languages,
+    computes_bfloat16,
+    load_base,
+    pick_device,
+    with_adapter,
+)
 from asr_adapt.records import ARMS, BiasList, Hypothesis, Utterance
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
@@ -127,8 +134,9 @@ def evaluate(
     if card and job.adapter:
         check_base(job.adapter, card, job.weights.name, job.weights.sha256)
         prompts = PromptSettings(card.prompt_template, card.prompt_budget_tokens)
-    open_run(run_dir, job, card, prompts, resume)
     model = load_base(job.weights, pick_device(job.device))
+    check_languages(model, [u for test in job.sets for u in test.utterances])
+    open_run(run_dir, job, card, prompts, resume)
     decode_weights(model, ("base", "base+bias"), job, prompts, run_dir, stop, progress_for)
     if job.adapter:
         model = with_adapter(model, job.adapter, job.strength)

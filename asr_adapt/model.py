@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from transformers.utils import logging as transformers_logging
 from asr_adapt.adapter import AdapterCard, at_strength, check_base, read_card, weight_file
 from asr_adapt.base_weights.weights import ResolvedWeights
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
+from asr_adapt.records import Utterance
 from asr_adapt.settings import LoraSettings
 from asr_adapt.window import FULL_WINDOW, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, Window
 
@@ -325,6 +327,27 @@ def encode(whisper: WhisperForConditionalGeneration, features: torch.Tensor) -> 
         hidden = layer(hidden, None)
     output: torch.Tensor = encoder.layer_norm(hidden)
     return output
+
+
+def check_languages(model: SpeechModel, utterances: Iterable[Utterance]) -> None:
+    """Refuse utterances in languages that the model does not know, before work begins.
+
+    Raises:
+        DataError: names the first of them and how many there are.
+    """
+    first: dict[str, Utterance] = {}
+    counts: Counter[str] = Counter()
+    for u in utterances:
+        first.setdefault(u.language, u)
+        counts[u.language] += 1
+    for language, u in first.items():
+        try:
+            decoder_start(model, language)
+        except DataError as error:
+            raise DataError(
+                f"utterance '{u.utterance_id}': {error} ({counts[language]} of {counts.total()} "
+                "utterances); languages are ISO 639-1 codes in small letters, such as en"
+            ) from None
 
 
 def decoder_start(model: SpeechModel, language: str) -> list[int]:

@@ -18,6 +18,7 @@ import soundfile
 from asr_adapt import api
 from asr_adapt.cli import cli, main
 from asr_adapt.cli.common import EXIT_CODES
+from asr_adapt.manifest import write_manifest
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.settings import Augmentation, TrainSettings
 from tests.conftest import ROOT, RunProgram
@@ -472,6 +473,20 @@ def test_finetune_says_how_many_utterances_go_through_the_channel(
     settings = TrainSettings(augment=Augmentation(channel="vhf"))
     api.training_job(data, settings=settings, dev=dev, session=api.Session(display))
     assert any(line.startswith(f"channel vhf: {says}") for line in said), said
+
+
+@pytest.mark.parametrize("language", ["zz", "EN", "english"])
+def test_a_language_the_model_does_not_know_is_named_with_its_utterance(
+    language: str, reading: Call, toy: Path, tmp_path: Path
+) -> None:
+    rows = toy_rows(toy, "train")
+    rows[3] = replace(rows[3], language=language)
+    table(toy, tmp_path, "train", rows)
+    data = tmp_path / "data.jsonl"
+    clips = tmp_path / "clips"
+    write_manifest(data, [replace(u, audio_path=clips / u.audio_path.name) for u in rows])
+    who = f"utterance '{rows[3].utterance_id}': language '{language}'"
+    refused(reading(data), 3, who, "1 of ", "such as en")
 
 
 # --- where results go ----------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from asr_adapt.files import file_sha256, write_whole
 from asr_adapt.model import (
     SpeechModel,
     autocast,
+    check_languages,
     computes_bfloat16,
     encode,
     spare_casts,
@@ -120,6 +121,7 @@ def finetune(
     if not job.dev:
         raise DataError("no dev utterances: the best step cannot be chosen without them")
     check_device(base.device)
+    check_languages(base, [*job.train, *job.dev, *job.general])
     check_references([*job.train, *job.dev], base)
     check_dev_words(job)
     work = out_dir / "training"
