@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asr_adapt.errors import DataError, UsageError
@@ -67,6 +68,8 @@ def test_each_refusal_says_why() -> None:
     st.floats(0, 1),
     st.randoms(use_true_random=False),
 )
+# Two whose doubts are both 1.
+@example([0.0, 8.8e-93], 0.5, 0.0, Random(1))  # noqa: S311 - an order, no secret
 def test_the_kept_are_the_most_confident(  # type: ignore[no-untyped-def]
     sure: list[float], share: float, least: float, random
 ) -> None:

@@ -106,7 +106,7 @@ def judge(
         Verdict(u, v, objection(u, v, rule, normalise) or KEPT)
         for u, v in zip(utterances, votes, strict=True)
     ]
-    good = sorted((v for v in verdicts if v.kept), key=lambda v: (v.vote.doubt, _name(v)))
+    good = sorted((v for v in verdicts if v.kept), key=lambda v: (-v.vote.confidence, _name(v)))
     allowed = {_name(v) for v in good[: math.floor(rule.best_share * len(verdicts))]}
     cut = f"not among the best {100 * rule.best_share:g} %"
     return [replace(v, reason=cut) if v.kept and _name(v) not in allowed else v for v in verdicts]
@@ -147,7 +147,7 @@ def write_labels(out_dir: Path, verdicts: Sequence[Verdict]) -> None:
         DataError: no label was kept; the review is there all the same.
         UsageError: ``review.csv`` holds corrections.
     """
-    by_doubt = sorted(verdicts, key=lambda v: (-v.vote.doubt, _name(v)))
+    by_doubt = sorted(verdicts, key=lambda v: (v.vote.confidence, _name(v)))
     replace_corrections(out_dir / REVIEW_NAME, [review_row(v) for v in by_doubt], out_dir)
     kept = [labelled(v) for v in verdicts if v.kept]
     if not kept:
