@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from asr_adapt.errors import DataError, ManifestError
+from asr_adapt.files import put_in_place
 from asr_adapt.importers.columns import ColumnNames
 from asr_adapt.importers.detect import read_files
 from asr_adapt.importers.jsonl import iterate_objects, manifest_row
@@ -102,11 +103,8 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
     text = manifest_text(path, utterances)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        part.write_text(text, encoding="utf-8", newline="\n")
+        put_in_place(part, path)
     finally:
         part.unlink(missing_ok=True)
 

@@ -23,7 +23,7 @@ from filelock import FileLock
 from asr_adapt.base_weights.ctranslate2_format import parse_container
 from asr_adapt.base_weights.ctranslate2_whisper import CONVERTER_VERSION, write_transformers
 from asr_adapt.errors import EnvironmentProblem
-from asr_adapt.files import file_sha256
+from asr_adapt.files import file_sha256, flush
 
 _RECORD = "converted.json"
 
@@ -119,9 +119,7 @@ def _seal(folder: Path, files: Ct2Files) -> None:
     (folder / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     for path in (*written, folder / _RECORD, folder):
         path.chmod(0o755 if path.is_dir() else 0o644)
-        handle = os.open(path, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
+        flush(path)
 
 
 def is_whole(folder: Path) -> bool:
