@@ -40,7 +40,7 @@ from asr_adapt.model import (
 )
 from asr_adapt.settings import TrainSettings
 from asr_adapt.training.dataset import IGNORED_LABEL, collate_targets
-from asr_adapt.training.train import training_loss
+from asr_adapt.training.trainer import training_loss
 from asr_adapt.window import MAX_FRAMES
 
 BATCH = 8

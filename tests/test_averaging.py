@@ -22,8 +22,9 @@ from asr_adapt.settings import LoraSettings, TrainSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training import selection
 from asr_adapt.training.averaging import average_changes, average_weights
+from asr_adapt.training.callbacks import TrainStatus
 from asr_adapt.training.strength import WordErrors
-from asr_adapt.training.train import TrainStatus, member_seed
+from asr_adapt.training.train import member_seed
 from asr_adapt.training.train_job import TrainJob
 from tests.toys import as_errors, toy_base, toy_job, train_toy, with_settings
 

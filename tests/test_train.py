@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import trainer as trainer_module
+from transformers import trainer as hf_trainer
 
 from asr_adapt.adapter import AdapterCard, read_card, write_card
 from asr_adapt.decode import decode_arms, decode_batch
@@ -20,13 +20,13 @@ from asr_adapt.model import encode
 from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.settings import Augmentation, PromptSettings, TrainSettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.training import selection
+from asr_adapt.training import selection, trainer
 from asr_adapt.training import train as training
+from asr_adapt.training.callbacks import TrainStatus
 from asr_adapt.training.dataset import IGNORED_LABEL, BatchPlan, SoftText, plan_batches
 from asr_adapt.training.lessons import likeliest
 from asr_adapt.training.selection import DevMeasure
 from asr_adapt.training.strength import WordErrors
-from asr_adapt.training.train import TrainStatus
 from asr_adapt.training.train_job import TrainJob, finished_adapter
 from tests.toys import TOY_FULL, as_errors, toy_base, toy_job, train_toy, with_settings
 
@@ -124,7 +124,7 @@ def test_resuming_full_training_warns_of_no_weight(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(trainer_module.logger, "warning", lambda text, *_: said.append(text))
+    monkeypatch.setattr(hf_trainer.logger, "warning", lambda text, *_: said.append(text))
     job = toy_job(toy, "full")
     stopped_at(7, toy, job, tmp_path / "out")
     train_toy(toy, job, tmp_path / "out", resume=True)
@@ -498,22 +498,22 @@ def test_the_whole_slack_range_trains(toy: Path, tmp_path: Path) -> None:
 
 def test_a_batch_is_one_item_and_a_second_one_is_not_lost() -> None:
     item = {"labels": torch.zeros(2, 3)}
-    assert training.only_item([item]) is item
+    assert trainer.only_item([item]) is item
     with pytest.raises(ValueError, match="too many values"):
-        training.only_item([item, item])
+        trainer.only_item([item, item])
 
 
 def test_training_on_another_gpu_than_the_first_says_how() -> None:
     for name in ("cpu", "cuda", "cuda:0"):
-        training.check_device(torch.device(name))
+        trainer.check_device(torch.device(name))
     with pytest.raises(EnvironmentProblem, match="CUDA_VISIBLE_DEVICES=3"):
-        training.check_device(torch.device("cuda:3"))
+        trainer.check_device(torch.device("cuda:3"))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_base_stays_as_it_came(method: str, toy: Path) -> None:
     base = toy_base(toy)
-    model = training.trainable(base, toy_job(toy, method))
+    model = trainer.trainable(base, toy_job(toy, method))
     with torch.no_grad():
         for parameter in model.network.parameters():
             parameter.add_(1)
@@ -526,11 +526,11 @@ def test_the_base_stays_as_it_came(method: str, toy: Path) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_the_loss_is_that_of_an_independent_computation(method: str, toy: Path) -> None:
     job = toy_job(toy, method)
-    model = training.trainable(toy_base(toy), job)
+    model = trainer.trainable(toy_base(toy), job)
     model.network.eval()  # no dropout
     plans = plan_batches([u.duration_s for u in job.train], 4, 2, job.seed)
-    batch = training.training_batches(model, job, job.train, plans, [None] * len(job.train))[0]
-    loss = float(training.training_loss(model, batch).detach())
+    batch = trainer.training_batches(model, job, job.train, plans, [None] * len(job.train))[0]
+    loss = float(trainer.training_loss(model, batch).detach())
 
     whisper = model.whisper.double()
     with torch.inference_mode():
@@ -551,21 +551,21 @@ def test_the_loss_is_that_of_an_independent_computation(method: str, toy: Path) 
 def test_a_soft_target_that_is_sure_of_the_text_is_the_text(toy: Path) -> None:
     """And one that is not costs what the KL divergence and its own entropy are, in float64."""
     job = toy_job(toy)
-    model = training.trainable(toy_base(toy), job)
+    model = trainer.trainable(toy_base(toy), job)
     model.network.eval()
     rows = job.train[:4]
     plans = [BatchPlan(0, tuple(range(4)))]
-    hard = training.training_batches(model, job, rows, plans, [None] * 4)[0]
+    hard = trainer.training_batches(model, job, rows, plans, [None] * 4)[0]
     places = [labels[labels != IGNORED_LABEL] for labels in hard["labels"]]
     sure = [
         SoftText(ids=labels[:, None].int(), shares=torch.ones(len(labels), 1)) for labels in places
     ]
-    same = training.training_batches(model, job, rows, plans, sure)[0]
+    same = trainer.training_batches(model, job, rows, plans, sure)[0]
     assert all(torch.equal(hard[name], same[name]) for name in hard)
 
     unsure = [_drawn_soft(len(labels), seed) for seed, labels in enumerate(places)]
-    soft = training.training_batches(model, job, rows, plans, unsure)[0]
-    loss = float(training.training_loss(model, soft).detach())
+    soft = trainer.training_batches(model, job, rows, plans, unsure)[0]
+    loss = float(trainer.training_loss(model, soft).detach())
     whisper = model.whisper.double()
     terms: list[float] = []
     with torch.inference_mode():

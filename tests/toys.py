@@ -17,8 +17,9 @@ from asr_adapt.model import SpeechModel, load_base
 from asr_adapt.records import Utterance
 from asr_adapt.settings import LoraSettings, PromptSettings, TrainSettings
 from asr_adapt.stopping import StopRequest
+from asr_adapt.training.callbacks import Observer
 from asr_adapt.training.strength import WordErrors
-from asr_adapt.training.train import Observer, ProgressFor, finetune
+from asr_adapt.training.train import ProgressFor, finetune
 from asr_adapt.training.train_job import TrainJob
 
 CPU = torch.device("cpu")

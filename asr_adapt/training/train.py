@@ -7,49 +7,27 @@ comes here.
 
 from __future__ import annotations
 
-import copy
 import json
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
-from transformers import (
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
 
 from asr_adapt.adapter import AdapterCard, weight_file, write_card
-from asr_adapt.environment import check_tracker, package_versions
-from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
+from asr_adapt.environment import package_versions
+from asr_adapt.errors import DataError, UsageError
 from asr_adapt.files import file_sha256, write_whole
-from asr_adapt.model import (
-    SpeechModel,
-    autocast,
-    check_languages,
-    computes_bfloat16,
-    encode,
-    spare_casts,
-    with_new_lora,
-)
+from asr_adapt.model import SpeechModel, check_languages
 from asr_adapt.records import Utterance
 from asr_adapt.splits import fingerprint
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training import checkpoints
+from asr_adapt.training.callbacks import Observer, StopAtStep, TrainingClock, Watch
 from asr_adapt.training.dataset import (
-    IGNORED_LABEL,
-    BatchPlan,
     SoftText,
-    TrainingBatches,
     check_references,
     label_minutes,
     phrases_said,
@@ -61,30 +39,8 @@ from asr_adapt.training.selection import Candidate, DevMeasure, DevSelection
 from asr_adapt.training.strength import best_strength
 from asr_adapt.training.teacher import teach
 from asr_adapt.training.train_job import TrainJob, data_digests, job_identity
+from asr_adapt.training.trainer import build_trainer, check_device, trainable, training_batches
 
-LOG_EVERY_STEPS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class TrainStatus:
-    """Where a training run stands.
-
-    Attributes:
-        step: optimizer steps done.
-        steps: optimizer steps of the whole run.
-        loss: mean loss of the last logged steps; None before the first.
-        dev_wer: dev word error rate of the newest candidate, a fraction; None before the first.
-        audio_per_s: seconds of audio trained on in a second; None before the first step.
-    """
-
-    step: int
-    steps: int
-    loss: float | None
-    dev_wer: float | None
-    audio_per_s: float | None
-
-
-Observer = Callable[[TrainStatus], None]
 ProgressFor = Callable[[str], Callable[[int, int], None]]
 """Starts a progress line with a title and returns what is called with (done, total)."""
 
@@ -327,281 +283,6 @@ def begin_work(path: Path, identity: dict[str, Any]) -> None:
     """Create the work folder and note what it is for."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(identity))
-
-
-def trainable(base: SpeechModel, job: TrainJob) -> SpeechModel:
-    """Return a copy of the base with the weights that the method trains set free."""
-    network = copy.deepcopy(base.network)
-    model = replace(base, network=network)
-    if job.settings.method == "lora":
-        return with_new_lora(model, job.settings.lora, job.seed)
-    network.requires_grad_(True)
-    model.whisper.model.encoder.embed_positions.requires_grad_(False)
-    return model
-
-
-def training_loss(model: SpeechModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Return the mean cross-entropy of a batch's text tokens to their targets.
-
-    Logits are computed where there is a label only: most tokens are prompt, and the vocabulary is
-    most of the decoder's work.
-    """
-    whisper = model.whisper
-    states = whisper.model.decoder(
-        input_ids=batch["decoder_input_ids"],
-        encoder_hidden_states=encode(whisper, batch["input_features"]),
-        use_cache=False,
-    ).last_hidden_state
-    labelled = batch["labels"] != IGNORED_LABEL
-    found = whisper.proj_out(states[labelled]).float().log_softmax(-1)
-    at_targets = found.gather(-1, batch["target_ids"][labelled])
-    loss: torch.Tensor = -(at_targets * batch["target_shares"][labelled]).sum(-1).mean()
-    return loss
-
-
-class AdaptTrainer(Trainer):  # type: ignore[misc]
-    """transformers' Trainer with our loss, and checkpoints that are sealed before they count."""
-
-    def __init__(self, speech_model: SpeechModel, checkpoint_root: Path, **trainer: Any) -> None:
-        super().__init__(model=speech_model.network, **trainer)
-        self.speech_model = speech_model
-        self.checkpoint_root = checkpoint_root
-
-    def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, torch.Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Any:
-        """Compute the loss on the trimmed window."""
-        with autocast(self.args.device):  # accelerate's wraps forward, which we do not call
-            return training_loss(self.speech_model, inputs)
-
-    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
-        if self.args.should_save:
-            step = self.state.global_step
-            staged = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
-            checkpoints.seal(staged, self.checkpoint_root, step)
-
-
-def build_trainer(
-    model: SpeechModel,
-    job: TrainJob,
-    work: Path,
-    batches: TrainingBatches,
-    callbacks: Sequence[TrainerCallback],
-) -> AdaptTrainer:
-    """Set the Trainer up: one planned batch a step, in order."""
-    # DoRA takes the norms of frozen weights, in float32.
-    if computes_bfloat16(model.device) and job.settings.lora.variant != "dora":
-        spare_casts(model)
-    if job.settings.method == "full":
-        expect_tied_weights(model)
-    root = work / "checkpoints"
-    staging = work / "staging"
-    shutil.rmtree(staging, ignore_errors=True)
-    for folder in (root, staging):
-        folder.mkdir(parents=True, exist_ok=True)
-    trainer = AdaptTrainer(
-        speech_model=model,
-        checkpoint_root=root,
-        args=training_arguments(model, job, staging, work, len(batches)),
-        train_dataset=batches,
-        data_collator=only_item,
-        callbacks=list(callbacks),
-    )
-    trainer.remove_callback(PrinterCallback)
-    if trainer.args.world_size > 1:
-        # Our loss calls parts of the network, which would not sum gradients over processes.
-        raise EnvironmentProblem("training runs in one process; start it without torchrun")
-    return trainer
-
-
-def expect_tied_weights(model: SpeechModel) -> None:
-    """Say which weights are no files of their own, of which the Trainer else warns on resuming."""
-    whisper = model.whisper
-    if whisper.proj_out.weight is whisper.model.decoder.embed_tokens.weight:
-        whisper._keys_to_ignore_on_save = {"proj_out.weight"}
-
-
-def check_device(device: torch.device) -> None:
-    """Refuse what the Trainer would not train on.
-
-    Raises:
-        EnvironmentProblem: a GPU that is not the first one; the Trainer takes that.
-    """
-    if device.index:
-        raise EnvironmentProblem(
-            f"device {device}: training runs on the first GPU that torch sees; use --device cuda "
-            f"with CUDA_VISIBLE_DEVICES={device.index}"
-        )
-
-
-def training_batches(
-    model: SpeechModel,
-    job: TrainJob,
-    rows: Sequence[Utterance],
-    plans: Sequence[BatchPlan],
-    soft: Sequence[SoftText | None],
-) -> TrainingBatches:
-    """Return the batches of the whole run."""
-    return TrainingBatches(
-        model,
-        rows,
-        plans,
-        window=model.window,
-        mix=job.settings.mix,
-        prompts=job.prompts,
-        augmentation=job.settings.augment,
-        replay=job.settings.replay,
-        soft=soft,
-        seed=job.seed,
-    )
-
-
-def only_item(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Collate for a data set whose items are whole batches."""
-    (item,) = items  # a second one would be lost without a word
-    return item
-
-
-def training_arguments(
-    model: SpeechModel, job: TrainJob, staging: Path, work: Path, steps: int
-) -> TrainingArguments:
-    """Translate our settings into transformers'."""
-    on_gpu = model.device.type == "cuda"
-    if job.report_to != "none":
-        check_tracker(job.report_to, "--report-to")
-    arguments = TrainingArguments(
-        output_dir=str(staging),
-        max_steps=steps,
-        per_device_train_batch_size=1,
-        train_sampling_strategy="sequential",
-        learning_rate=job.settings.rate,
-        lr_scheduler_type="linear",
-        warmup_steps=round(job.settings.warmup_share * steps),
-        weight_decay=0.0,
-        max_grad_norm=1.0,
-        seed=job.seed,
-        bf16=on_gpu,
-        use_cpu=not on_gpu,
-        dataloader_num_workers=torch.get_num_threads() if on_gpu else 0,
-        dataloader_pin_memory=on_gpu,
-        remove_unused_columns=False,
-        label_names=["labels"],
-        save_strategy="steps",
-        save_steps=max(1, -(-steps // job.settings.evaluations)),
-        logging_steps=LOG_EVERY_STEPS,
-        disable_tqdm=True,
-        report_to=[] if job.report_to == "none" else [job.report_to],
-        run_name=work.parent.name,
-    )
-    if arguments.n_gpu > 1:
-        # The Trainer would split each batch among all GPUs it sees, and a planned batch is whole.
-        arguments._n_gpu = 1
-    return arguments
-
-
-class StopAtStep(TrainerCallback):  # type: ignore[misc]
-    """Ends training after the current step, with a checkpoint, when a stop was requested."""
-
-    def __init__(self, stop: StopRequest) -> None:
-        self.stop = stop
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> TrainerControl:
-        """Ask the Trainer to save and stop."""
-        if self.stop.signal_name and state.global_step < state.max_steps:
-            control.should_save = True
-            control.should_training_stop = True
-        return control
-
-
-class Watch(TrainerCallback):  # type: ignore[misc]
-    """Tells the observer how training goes."""
-
-    def __init__(
-        self,
-        audio_s: Sequence[float],
-        selection: DevSelection,
-        observer: Observer | None,
-        *,
-        before: int,
-        steps: int,
-    ) -> None:
-        self.audio_s = audio_s
-        self.selection = selection
-        self.observer = observer
-        self.before = before
-        self.steps = steps
-        self.trained_s = 0.0
-        self.began = time.monotonic()
-        self.loss: float | None = None
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """Start the clock."""
-        self.began = time.monotonic()
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **_: Any,
-    ) -> None:
-        """Note the loss."""
-        self.loss = (logs or {}).get("loss", self.loss)
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """Report the step."""
-        self.trained_s += self.audio_s[state.global_step - 1]
-        if not self.observer:
-            return
-        measured = self.selection.results()
-        self.observer(
-            TrainStatus(
-                step=self.before + state.global_step,
-                steps=self.steps,
-                loss=self.loss,
-                dev_wer=measured[-1]["wer"] if measured else None,
-                audio_per_s=self.trained_s / max(1e-6, time.monotonic() - self.began),
-            )
-        )
-
-
-class TrainingClock(TrainerCallback):  # type: ignore[misc]
-    """Adds up training time over interruptions, in a file.
-
-    Noted at each checkpoint as well: who is killed notes nothing, and goes on from there.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.since = time.monotonic()
-
-    def note(self) -> None:
-        """Add the time since the last note."""
-        now = time.monotonic()
-        write_whole(self.path, json.dumps(self.total_s() + now - self.since))
-        self.since = now
-
-    def total_s(self) -> float:
-        """Return the seconds that are noted."""
-        return float(json.loads(self.path.read_text())) if self.path.exists() else 0.0
-
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """Note the time up to a checkpoint, the measuring of its candidate included."""
-        self.note()
 
 
 def make_card(

@@ -9,7 +9,8 @@ from asr_adapt.adapter import AdapterCard
 from asr_adapt.model import SpeechModel
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.stopping import StopRequest
-from asr_adapt.training.train import TrainStatus, finetune
+from asr_adapt.training.callbacks import TrainStatus
+from asr_adapt.training.train import finetune
 from asr_adapt.training.train_job import TrainJob
 
 

@@ -37,9 +37,9 @@ FLOORS = (
     " unlabelled.agreement words.text_checks",
     # 4: training, decoding, reports
     "context.trials context.tuning decode doctor doctor_tools evaluation own_recipe reporting"
-    " suppression training.lessons training.selection training.teacher training.train"
-    " training.watched transcription unlabelled.pick unlabelled.pseudo unlabelled.synth"
-    " unlabelled.views",
+    " suppression training.callbacks training.lessons training.selection training.teacher"
+    " training.train training.trainer training.watched transcription unlabelled.pick"
+    " unlabelled.pseudo unlabelled.synth unlabelled.views",
     # 5: the whole flow
     "api context.tune_bias curve.draw recipe",
     # 6: the command line
@@ -87,11 +87,17 @@ HOMES: dict[str, tuple[str, ...]] = {
         "links",
         "model",
         "suppression",
-        "training.train",
+        "training.trainer",
         "context.trials",
     ),
     "torchaudio": ("channel", "training.dataset"),
-    "transformers": ("decode", "model", "training.selection", "training.train"),
+    "transformers": (
+        "decode",
+        "model",
+        "training.callbacks",
+        "training.selection",
+        "training.trainer",
+    ),
     "wandb": ("reporting.trackers.to_wandb",),
     "whisper_normalizer": ("words.text",),
 }
