@@ -134,9 +134,10 @@ def evaluate(
     if card and job.adapter:
         check_base(job.adapter, card, job.weights.name, job.weights.sha256)
         prompts = PromptSettings(card.prompt_template, card.prompt_budget_tokens)
-    model = load_base(job.weights, pick_device(job.device))
-    check_languages(model, [u for test in job.sets for u in test.utterances])
+    check_languages(job.weights, [u for test in job.sets for u in test.utterances])
+    device = pick_device(job.device)
     open_run(run_dir, job, card, prompts, resume)
+    model = load_base(job.weights, device)
     decode_weights(model, ("base", "base+bias"), job, prompts, run_dir, stop, progress_for)
     if job.adapter:
         model = with_adapter(model, job.adapter, job.strength)

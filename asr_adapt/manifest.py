@@ -136,6 +136,7 @@ def load_data(
     allow_outside: bool = False,
     columns: ColumnNames | None = None,
     language: str = "en",
+    unlabelled: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImportedData:
     """Read a user's data in whatever known format it comes, and check every sound file's header.
@@ -147,6 +148,7 @@ def load_data(
         allow_outside: whether audio may lie outside of the folder of the file that names it.
         columns: names of columns, where guessing does not find them.
         language: ISO 639-1 code of rows that name none.
+        unlabelled: whether rows may lack their text, which then is None.
         progress: told how many rows of how many are done.
 
     Raises:
@@ -155,7 +157,7 @@ def load_data(
     """
     audio_dir = partial(_folder_for_sounds, path)
     files = read_files(path, columns or ColumnNames(), audio_dir)
-    return _build(files, allow_outside, language, progress)
+    return _build(files, allow_outside, language, unlabelled, progress)
 
 
 def _folder_for_sounds(path: Path) -> Path:
@@ -170,10 +172,15 @@ def _build(
     files: Sequence[RowFile],
     allow_outside: bool,
     language: str,
+    unlabelled: bool,
     progress: Callable[[int, int], None] | None,
 ) -> ImportedData:
     built = build_utterances(
-        files, allow_outside=allow_outside, language=language, progress=progress
+        files,
+        allow_outside=allow_outside,
+        language=language,
+        unlabelled=unlabelled,
+        progress=progress,
     )
     first = files[0]
     left_out = dict.fromkeys(name for file in files for row in file.rows for name in row.left_out)
@@ -208,7 +215,7 @@ def load_hub_data(
     from asr_adapt.importers.hub import load_hub
 
     file = load_hub(name, split, audio_dir, columns)
-    return _build([file], False, language, progress)
+    return _build([file], False, language, False, progress)
 
 
 def select_split(utterances: Iterable[Utterance], split: str) -> list[Utterance]:

@@ -22,7 +22,12 @@ from peft.tuners.lora import LoraLayer
 from peft.utils import set_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import nn
-from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizer
+from transformers import (
+    GenerationConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+    WhisperTokenizer,
+)
 from transformers.utils import logging as transformers_logging
 
 from asr_adapt.adapter import AdapterCard, at_strength, check_base, read_card, weight_file
@@ -329,8 +334,24 @@ def encode(whisper: WhisperForConditionalGeneration, features: torch.Tensor) -> 
     return output
 
 
-def check_languages(model: SpeechModel, utterances: Iterable[Utterance]) -> None:
-    """Refuse utterances in languages that the model does not know, before work begins.
+def check_languages(weights: ResolvedWeights, utterances: Iterable[Utterance]) -> None:
+    """Refuse utterances in languages that the weights do not know, before these are loaded.
+
+    Raises:
+        DataError: names the first of them and how many there are.
+    """
+    refuse_languages(read_generation(weights), weights.name, utterances)
+
+
+def read_generation(weights: ResolvedWeights) -> GenerationConfig:
+    """Return what stands beside weights about languages and decoding."""
+    return GenerationConfig.from_pretrained(weights.folder, local_files_only=True)
+
+
+def refuse_languages(
+    generation: GenerationConfig, name: str, utterances: Iterable[Utterance]
+) -> None:
+    """Refuse utterances in languages that a model with these settings does not know.
 
     Raises:
         DataError: names the first of them and how many there are.
@@ -341,13 +362,19 @@ def check_languages(model: SpeechModel, utterances: Iterable[Utterance]) -> None
         first.setdefault(u.language, u)
         counts[u.language] += 1
     for language, u in first.items():
-        try:
-            decoder_start(model, language)
-        except DataError as error:
+        if problem := language_problem(generation, name, language):
             raise DataError(
-                f"utterance '{u.utterance_id}': {error} ({counts[language]} of {counts.total()} "
-                "utterances); languages are ISO 639-1 codes in small letters, such as en"
-            ) from None
+                f"utterance '{u.utterance_id}': {problem} ({counts[language]} of {counts.total()} "
+                "utterances); languages are ISO 639-1 codes, such as en"
+            )
+
+
+def language_problem(generation: GenerationConfig, name: str, language: str) -> str | None:
+    """Say why a model cannot write down a language; None where it can."""
+    if generation.is_multilingual:
+        known = f"<|{language}|>" in generation.lang_to_id
+        return None if known else f"language {language!r}: {name} does not know it"
+    return None if language == "en" else f"language {language!r}: {name} knows English only"
 
 
 def decoder_start(model: SpeechModel, language: str) -> list[int]:
@@ -357,15 +384,11 @@ def decoder_start(model: SpeechModel, language: str) -> list[int]:
         DataError: the model does not know the language.
     """
     ids = model.tokenizer.convert_tokens_to_ids
-    start = [ids("<|startoftranscript|>")]
-    if model.whisper.generation_config.is_multilingual:
-        token = f"<|{language}|>"
-        if token not in model.whisper.generation_config.lang_to_id:
-            raise DataError(f"language {language!r}: {model.name} does not know it")
-        start += [ids(token), ids("<|transcribe|>")]
-    elif language != "en":
-        raise DataError(f"language {language!r}: {model.name} knows English only")
-    return [*start, ids("<|notimestamps|>")]
+    generation = model.whisper.generation_config
+    if problem := language_problem(generation, model.name, language):
+        raise DataError(problem)
+    spoken = [f"<|{language}|>", "<|transcribe|>"] if generation.is_multilingual else []
+    return [ids(token) for token in ("<|startoftranscript|>", *spoken, "<|notimestamps|>")]
 
 
 def prompted_start(model: SpeechModel, prompt_ids: Sequence[int], language: str) -> list[int]:

@@ -60,6 +60,7 @@ class ReadingRules:
         max_bad: at most so many rows may be left out; more stop the program.
         long: what is done about utterances over 30 s: ``error``, ``skip`` or ``split``.
         hub_split: the split that is read of a data set of the hub.
+        unlabelled: whether rows may lack their text, as where labels are to be made.
     """
 
     columns: ColumnNames
@@ -68,6 +69,7 @@ class ReadingRules:
     max_bad: int = 0
     long: LongPolicy = "error"
     hub_split: str = "train"
+    unlabelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ def import_data(
             allow_outside=rules.allow_outside,
             columns=rules.columns,
             language=rules.language,
+            unlabelled=rules.unlabelled,
             progress=progress,
         )
     audio_dir = cache_root() / "audio" / re.sub(r"[^\w.-]", "_", str(path))

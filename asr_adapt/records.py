@@ -26,6 +26,15 @@ them but for the longest lists. Of those the others are counted: a list of ten t
 be 240 kB in every row."""
 
 
+def language_code(text: str) -> str:
+    """Return a language as `Utterance` has it: in small letters, without a country.
+
+    >>> language_code("EN"), language_code("pt-BR"), language_code("de_CH")
+    ('en', 'pt', 'de')
+    """
+    return text.strip().lower().replace("_", "-").partition("-")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Utterance:
     """One stretch of speech with what is known about it.

@@ -27,7 +27,14 @@ from asr_adapt.errors import AudioError, DataError, UsageError
 from asr_adapt.evaluation import EvaluationJob, TestSet, arm_plan, list_record
 from asr_adapt.files import file_sha256, write_json
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses, refuse_leftovers
-from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
+from asr_adapt.model import (
+    SpeechModel,
+    language_problem,
+    load_base,
+    pick_device,
+    read_generation,
+    with_adapter,
+)
 from asr_adapt.records import BiasList, Hypothesis, Utterance
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
@@ -113,11 +120,15 @@ def transcribe(
 
     Raises:
         AudioError: a file is no sound; said before anything is decoded.
-        DataError: recordings could not be decoded whole; said when all others are written.
+        DataError: the model does not know the language; or recordings could not be decoded whole,
+            said when all others are written.
         UsageError: two recordings of one name, one with a name that the folder itself needs, or
             ``out_dir`` was made with other settings.
         Stopped: a signal came; the same call goes on.
     """
+    generation = read_generation(job.weights)
+    if problem := language_problem(generation, job.weights.name, job.language):
+        raise DataError(f"{problem}; languages are ISO 639-1 codes, such as en")
     recordings = open_recordings(audio)
     made_with = open_folder(out_dir, job, recordings)
     lacking = lacking_text(out_dir)

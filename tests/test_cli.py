@@ -475,7 +475,7 @@ def test_finetune_says_how_many_utterances_go_through_the_channel(
     assert any(line.startswith(f"channel vhf: {says}") for line in said), said
 
 
-@pytest.mark.parametrize("language", ["zz", "EN", "english"])
+@pytest.mark.parametrize("language", ["zz", "english"])
 def test_a_language_the_model_does_not_know_is_named_with_its_utterance(
     language: str, reading: Call, toy: Path, tmp_path: Path
 ) -> None:
@@ -487,6 +487,22 @@ def test_a_language_the_model_does_not_know_is_named_with_its_utterance(
     write_manifest(data, [replace(u, audio_path=clips / u.audio_path.name) for u in rows])
     who = f"utterance '{rows[3].utterance_id}': language '{language}'"
     refused(reading(data), 3, who, "1 of ", "such as en")
+
+
+@pytest.mark.parametrize("command", ["pseudo", "pick", "tune-bias", "transcribe"])
+def test_a_language_the_model_does_not_know_is_refused_before_anything_is_written(
+    command: str, call: Call, model: Path, toy: Path, tmp_path: Path
+) -> None:
+    rows = [replace(u, context=("ada",)) for u in toy_rows(toy, "dev")]
+    if command in ("pseudo", "pick"):
+        rows = [replace(u, reference=None) for u in rows]
+    data = table(toy, tmp_path, "dev", rows)
+    what = rows[0].audio_path if command == "transcribe" else data
+    budget = ("--count", 1) if command == "pick" else ()
+    out = tmp_path / "out"
+    arguments = (command, what, "--model", model, "--out", out, "--language", "zz", *budget)
+    refused(call(*arguments), 3, "language 'zz'", "such as en")
+    assert not out.exists()
 
 
 # --- where results go ----------------------------------------------------------------------------

@@ -113,6 +113,13 @@ def test_all_columns_of_a_table_arrive(clips: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("written", ["de", "DE", "de-CH", "de_at", " De "])
+def test_languages_are_known_with_a_country_and_in_capitals(written: str, clips: Path) -> None:
+    (clips / "x.csv").write_text(f"audio,text,locale\na.wav,over,{written}\nü.wav,over,\n")
+    rules = load_data(clips / "x.csv", language="EN").utterances
+    assert [u.language for u in rules] == ["de", "en"]
+
+
 def test_a_split_that_is_none_of_ours_is_refused_by_line(clips: Path) -> None:
     (clips / "x.csv").write_text("audio,text,split\na.wav,over,tset\nü.wav,over,TEST\n")
     data = load_data(clips / "x.csv")
@@ -288,6 +295,32 @@ def test_folder_of_audio_with_texts(clips: Path) -> None:
         f"{clips}/more/c.WAV: no c.txt beside it",
         f"{clips}/more/empty.flac: empty.txt is empty: the words are missing",
     ]
+
+
+def test_where_labels_are_to_be_made_rows_may_lack_their_text(clips: Path) -> None:
+    """As they do in what is half labelled; whatever else is wrong with a row still is."""
+    half = "audio,text\na.wav,over\nü.wav,\nb b.wav,  \ngone.wav,\n"
+    tables = {"half.csv": (half, ["over", None, None]), "none.csv": ("audio\na.wav\n", [None])}
+    for name, (table, references) in tables.items():
+        (clips / name).write_text(table)
+        data = load_data(clips / name, unlabelled=True)
+        assert [u.reference for u in data.utterances] == references
+    assert [row.line for row in load_data(clips / "half.csv").skipped] == [3, 4, 5]
+    (gone,) = load_data(clips / "half.csv", unlabelled=True).skipped
+    assert str(gone).startswith(f"{clips}/half.csv:5: {clips}/gone.wav: no such file")
+    with pytest.raises(ManifestError, match="no column for the text among: audio; name it"):
+        load_data(clips / "none.csv")
+
+
+def test_a_folder_half_labelled_is_whole_where_labels_are_to_be_made(clips: Path) -> None:
+    (clips / "a.txt").write_text("over")
+    (clips / "ü.txt").write_bytes(b"\xff")
+    (clips / "b b.txt").touch()
+    data = load_data(clips, unlabelled=True)
+    assert {u.utterance_id: u.reference for u in data.utterances} == dict.fromkeys(
+        u for u in WORDS if u not in ("a", "ü")
+    ) | {"a": "over"}
+    assert [row.reason for row in data.skipped] == ["ü.txt is not UTF-8"]
 
 
 def test_folder_without_any_text_is_audio_to_be_transcribed(clips: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from asr_adapt.api.session import PathText, Phrases, Session, read_phrases
 from asr_adapt.files import check_out_folder
+from asr_adapt.records import language_code
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 
 
@@ -69,7 +70,7 @@ def transcribe(
         prompts=prompts or PromptSettings(),
         decode=decode or DecodeSettings(),
         voice=VoiceSettings(threshold=speech_threshold),
-        language=language,
+        language=language_code(language),
         device=device,
         formats=tuple(formats),
     )

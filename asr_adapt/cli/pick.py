@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,7 @@ def pick(
         folder = decoded_folder(out)
         refuse_corrected(out, folder)
         phrases = read_bias_list(bias) if bias else None
-        rows = read_checked(data, rules, display, stop).utterances
+        rows = read_checked(data, replace(rules, unlabelled=True), display, stop).utterances
         pieces, _ = apply_long_policy(without_text(rows), rules.long)
         job = ViewJob(
             utterances=pieces,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,10 +74,10 @@ def pseudo(
 ) -> None:
     """Label DATA, recordings without text, by the agreement of several decodings.
 
-    DATA is a folder of audio or a manifest; rows that have a text are left out. Every clip is
-    decoded as it is, later, faster and with noise, without and with its context. The text nearest
-    to all others becomes its label, unless it is doubtful. Correct rows of review.csv and train
-    on them as well.
+    DATA is a folder of audio, a table or a manifest; rows that have a text are left out. Every clip
+    is decoded as it is, later, faster and with noise, without and with its context. The text
+    nearest to all others becomes its label, unless it is doubtful. Correct rows of review.csv and
+    train on them as well.
 
     \b
     asr-adapt pseudo recordings --model whisper-tiny.en --bias ships.txt --out labels/ships
@@ -104,7 +105,7 @@ def pseudo(
         normalise = get_normaliser(normaliser).function
         rule = KeepRule(min_confidence, best_share)
         refuse_corrected(out / REVIEW_NAME, out)
-        rows = read_checked(data, rules, display, stop).utterances
+        rows = read_checked(data, replace(rules, unlabelled=True), display, stop).utterances
         unlabelled = without_text(rows)
         if len(unlabelled) < len(rows):
             display.say(f"{len(rows) - len(unlabelled)} utterances have a text and are left out")

@@ -27,7 +27,7 @@ from asr_adapt.context.trials import DevSpeech, DevTrials
 from asr_adapt.context.tuning import BOUND, Space, search
 from asr_adapt.errors import UsageError
 from asr_adapt.evaluation import list_record
-from asr_adapt.model import SpeechModel, load_base, pick_device, with_adapter
+from asr_adapt.model import SpeechModel, check_languages, load_base, pick_device, with_adapter
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import BiasList, Utterance
 from asr_adapt.settings import DECODED_TOGETHER, PromptSettings
@@ -85,12 +85,14 @@ def tune_bias(
     Raises:
         UsageError: ``out`` is there already and ``resume`` is not set, or it is of other work; or
             there is nothing to tell.
+        DataError: speech in a language that the model does not know.
         Stopped: a signal came; ``resume`` goes on after the last whole trial.
     """
     labelled = [u for u in job.dev if u.reference]
     dev = limited(labelled, job.limit, job.seed)
     if not (job.bias_list or any(u.context for u in dev)):
         raise UsageError(f"{job.dev_name}: nothing to tell; give --bias or a context column")
+    check_languages(job.weights, dev)
     record = tuning_record(job, dev)
     before = read_before(out, record, resume)
     out.parent.mkdir(parents=True, exist_ok=True)

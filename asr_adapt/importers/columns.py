@@ -101,22 +101,20 @@ def guess_columns(
         column = next((c for c in found if c is not None and c not in mapping.values()), None)
         if column is not None:
             mapping[field] = column
-    require_column("audio", mapping, columns, source, line)
+    if problem := lacking("audio", mapping, columns, source, line):
+        raise problem
     return mapping
 
 
-def require_column(
+def lacking(
     field: str, mapping: Mapping[str, str], columns: list[str], source: Path, line: int = 1
-) -> None:
-    """Refuse a table without a column that it has to have.
-
-    Raises:
-        ManifestError: ``field`` is not in ``mapping``.
-    """
-    if field not in mapping:
-        listed = ", ".join(columns[:20]) or "none"
-        reason = f"no column for the {field} among: {listed}; name it with --{field}-column"
-        raise ManifestError(source, reason, line)
+) -> ManifestError | None:
+    """Return what is to be said of a table without a column for a field; None where it has one."""
+    if field in mapping:
+        return None
+    listed = ", ".join(columns[:20]) or "none"
+    reason = f"no column for the {field} among: {listed}; name it with --{field}-column"
+    return ManifestError(source, reason, line)
 
 
 def _plain(column: str) -> str:

@@ -35,8 +35,10 @@ def read_audio_folder(folder: Path) -> RowFile:
         except ManifestError as problem:
             skipped.append(SkippedRow(path, None, problem.reason))
             continue
+        lacks_text = _lack(path.with_suffix(".txt")) if labelled and text is None else None
         name = path.relative_to(folder).as_posix()
-        rows.append(Row(None, name, text, utterance_id=name.rsplit(".", 1)[0]))
+        label = name.rsplit(".", 1)[0]
+        rows.append(Row(None, name, text, utterance_id=label, lacks_text=lacks_text))
     mapping = {"audio": "each sound file"} | ({"text": "the .txt beside it"} if labelled else {})
     return RowFile(folder, folder, tuple(rows), tuple(skipped), "folder of audio", mapping)
 
@@ -54,10 +56,19 @@ def _sounds(folder: Path) -> list[Path]:
     )
 
 
-def _read_label(path: Path) -> str:
-    """Read the words of one audio file; line breaks become spaces."""
+def _lack(path: Path) -> str:
+    """Say why there are no words in a label file."""
+    return (
+        f"{path.name} is empty: the words are missing"
+        if path.is_file()
+        else (f"no {path.name} beside it")
+    )
+
+
+def _read_label(path: Path) -> str | None:
+    """Read the words of one audio file, if there are some; line breaks become spaces."""
     if not path.is_file():
-        raise ManifestError(path, f"no {path.name} beside it")
+        return None
     try:
         if path.stat().st_size > MAX_LINE_BYTES:
             raise ManifestError(path, f"{path.name} is larger than {MAX_LINE_BYTES} bytes")
@@ -66,9 +77,7 @@ def _read_label(path: Path) -> str:
         raise ManifestError(path, f"{path.name} cannot be read: {problem.strerror}") from problem
     except UnicodeDecodeError as problem:
         raise ManifestError(path, f"{path.name} is not UTF-8") from problem
-    if not text.strip():
-        raise ManifestError(path, f"{path.name} is empty: the words are missing")
-    return " ".join(text.split())
+    return " ".join(text.split()) or None
 
 
 def read_split_folders(folder: Path, names: ColumnNames) -> list[RowFile]:

@@ -17,8 +17,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from asr_adapt.audio import AudioInfo, probe_audio, segment_problem
-from asr_adapt.errors import AudioError, DataError
-from asr_adapt.records import Utterance
+from asr_adapt.errors import AudioError, DataError, ManifestError
+from asr_adapt.records import Utterance, language_code
 from asr_adapt.words.controls import has_controls
 
 MAX_LINE_BYTES = 1_000_000
@@ -68,6 +68,7 @@ class Row:
         context: a list of phrases, or text that separates them by ``|`` or ``;``.
         tags: every other column.
         left_out: columns that hold no single value in this row, such as lists, and are no tags.
+        lacks_text: why there is no text, of formats in which each row should have one.
     """
 
     line: int | None
@@ -84,6 +85,7 @@ class Row:
     split: object = None
     tags: Mapping[str, object] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    lacks_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class RowFile:
         skipped: rows that could not even be read.
         format_name: the format, for people.
         mapping: which column was taken for what: our name to theirs.
+        lacks_text: why no row has a text, of formats that should have a place for it.
     """
 
     source: Path
@@ -105,6 +108,7 @@ class RowFile:
     skipped: tuple[SkippedRow, ...]
     format_name: str
     mapping: Mapping[str, str]
+    lacks_text: ManifestError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +119,13 @@ class Checks:
         allow_outside: whether audio may lie outside of the folder of the rows.
         language: ISO 639-1 code of rows that name none.
         probe: reads the header of a sound file; None where sound files need not be here.
+        unlabelled: whether rows may lack their text, which then is None.
     """
 
     allow_outside: bool
     language: str = "en"
     probe: Probe | None = None
+    unlabelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +148,7 @@ def build_utterances(
     *,
     allow_outside: bool,
     language: str,
+    unlabelled: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> BuiltRows:
     """Turn rows into utterances, checked against their sound files.
@@ -150,12 +157,19 @@ def build_utterances(
         files: the rows, grouped by file.
         allow_outside: whether audio may lie outside of the folder of the rows.
         language: ISO 639-1 code of rows that name none.
+        unlabelled: whether rows may lack their text, which then is None.
         progress: told how many rows of how many are done.
 
     Returns:
         The utterances and every row that cannot be used, in the order of the files.
+
+    Raises:
+        ManifestError: a file has no place for the text, and should.
     """
-    checks = Checks(allow_outside, language, _remember(probe_audio))
+    checks = Checks(allow_outside, language, _remember(probe_audio), unlabelled)
+    for file in files:
+        if file.lacks_text and not unlabelled:
+            raise file.lacks_text
     uses = Counter(_stem(row) for file in files for row in file.rows if row.utterance_id is None)
     total = sum(len(file.rows) for file in files)
     utterances: list[Utterance] = []
@@ -192,6 +206,9 @@ def _taken(row: Row, built: Utterance, places: Mapping[str, str]) -> str:
 
 
 def _build_or_skip(row: Row, file: RowFile, checks: Checks) -> Utterance | SkippedRow:
+    if row.lacks_text and not checks.unlabelled:
+        source = file.source if row.line is not None else file.root / str(row.audio)
+        return SkippedRow(source, row.line, row.lacks_text)
     try:
         return build_utterance(_with_split(row), file.root, checks)
     except AudioError as problem:
@@ -261,7 +278,7 @@ def build_utterance(row: Row, root: Path, checks: Checks) -> Utterance:
         start_s=start_s,
         duration_s=_duration(row, path, utterance_id, start_s, checks.probe),
         reference=_text(row.text, "text"),
-        language=_identifier(row.language, "language") or checks.language,
+        language=language_code(_identifier(row.language, "language") or checks.language),
         speaker=_identifier(row.speaker, "speaker"),
         recording_id=_identifier(row.recording, "recording"),
         context=_phrases(row.context),

@@ -1,7 +1,8 @@
 """CSV and TSV tables, as spreadsheets, Common Voice and people write them.
 
 Takes UTF-8 with or without BOM and UTF-16; comma, semicolon or tab; quoted cells in CSV, none in
-TSV (as in Common Voice). Refuses tables without a header row or without a column of text.
+TSV (as in Common Voice). Refuses tables without a header row. A missing text is for the one who
+asked to refuse: speech that is to be labelled has none.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from asr_adapt.errors import ManifestError
 from asr_adapt.importers.columns import (
     ColumnNames,
     guess_columns,
-    require_column,
+    lacking,
     rows_from_columns,
 )
 from asr_adapt.importers.rows import MAX_LINE_BYTES, Row, RowFile, SkippedRow
@@ -42,7 +43,7 @@ def read_table(path: Path, names: ColumnNames) -> RowFile:
     columns = [cell.strip() for cell in header]
     _check_header(path, number, columns)
     mapping = guess_columns(columns, names, path, number)
-    require_column("text", mapping, columns, path, number)
+    lacks_text = lacking("text", mapping, columns, path, number)
     good: list[tuple[int, dict[str, object]]] = []
     skipped: list[SkippedRow] = []
     for number, cells in lines:
@@ -55,14 +56,11 @@ def read_table(path: Path, names: ColumnNames) -> RowFile:
             )
     rows: list[Row] = []
     for row in rows_from_columns(iter(good), mapping):
-        if row.text is None:
-            skipped.append(
-                SkippedRow(path, row.line, f"no {mapping['text']}: the words are missing")
-            )
-        else:
-            rows.append(_keep_empty_id(row, mapping))
+        if row.text is None and lacks_text is None:
+            row = replace(row, lacks_text=f"no {mapping['text']}: the words are missing")
+        rows.append(_keep_empty_id(row, mapping))
     name = "TSV table" if delimiter == "\t" else f"CSV table ('{delimiter}')"
-    return RowFile(path, path.parent, tuple(rows), tuple(skipped), name, mapping)
+    return RowFile(path, path.parent, tuple(rows), tuple(skipped), name, mapping, lacks_text)
 
 
 def _keep_empty_id(row: Row, mapping: dict[str, str]) -> Row:

@@ -20,7 +20,7 @@ from asr_adapt.adapter import AdapterCard, weight_file, write_card
 from asr_adapt.environment import package_versions
 from asr_adapt.errors import DataError, UsageError
 from asr_adapt.files import file_sha256, write_whole
-from asr_adapt.model import SpeechModel, check_languages
+from asr_adapt.model import SpeechModel, refuse_languages
 from asr_adapt.records import Utterance
 from asr_adapt.splits import fingerprint
 from asr_adapt.stopping import StopRequest
@@ -77,7 +77,8 @@ def finetune(
     if not job.dev:
         raise DataError("no dev utterances: the best step cannot be chosen without them")
     check_device(base.device)
-    check_languages(base, [*job.train, *job.dev, *job.general])
+    generation = base.whisper.generation_config
+    refuse_languages(generation, base.name, [*job.train, *job.dev, *job.general])
     check_references([*job.train, *job.dev], base)
     check_dev_words(job)
     work = out_dir / "training"

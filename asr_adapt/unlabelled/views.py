@@ -36,7 +36,14 @@ from asr_adapt.environment import package_versions
 from asr_adapt.errors import ManifestError, UsageError
 from asr_adapt.files import write_json
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses, refuse_leftovers
-from asr_adapt.model import SpeechModel, load_base, pick_device, prompted_start, with_adapter
+from asr_adapt.model import (
+    SpeechModel,
+    check_languages,
+    load_base,
+    pick_device,
+    prompted_start,
+    with_adapter,
+)
 from asr_adapt.records import BiasList, Utterance
 from asr_adapt.settings import DECODED_TOGETHER, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
@@ -153,12 +160,14 @@ def decode_and_vote(
 
     Raises:
         UsageError: ``folder`` holds other work, or this one and ``resume`` is not set.
+        DataError: speech in a language that the model does not know.
         Stopped: a signal came; ``resume`` goes on.
     """
     normalise = get_normaliser(job.normaliser).function
     card = read_card(job.adapter) if job.adapter else None
     if card and job.adapter:
         check_base(job.adapter, card, job.weights.name, job.weights.sha256)
+    check_languages(job.weights, job.utterances)
     open_folder(folder, job_record(job, card), resume)
     log = HypothesisLog(folder / LOG_NAME)
     names = [arm_name(arm, view) for arm in job.arms for view in VIEWS]
