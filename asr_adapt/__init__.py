@@ -1,7 +1,7 @@
 """asr-adapt: adapt speech recognition to a noisy domain, and measure what it brings.
 
-What the commands do is here as functions: `evaluate`, `finetune`, `transcribe` and `report`
-(docs/python.md). Importing the package loads nothing but this file.
+What the commands do is here as functions: `evaluate`, `export`, `finetune`, `report` and
+`transcribe` (docs/python.md). Importing the package loads nothing but this file.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from asr_adapt.api import evaluate, finetune, report, transcribe
+    from asr_adapt.api import evaluate, export, finetune, report, transcribe
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "evaluate", "finetune", "report", "transcribe"]
+__all__ = ["__version__", "evaluate", "export", "finetune", "report", "transcribe"]
 
 
 def __getattr__(name: str) -> object:

@@ -37,6 +37,7 @@ OPTIONAL_BACK_ENDS = ("ctranslate2", "faster-whisper")
 EXTRAS = {
     "offline": "Whisper weights without a hub",
     "voices": "recipes that generate speech",
+    "export": "export --to ct2, and comparing with what reads ct2 and ggml",
     "report-to": "--report-to tensorboard, --log-to tensorboard",
     "wandb": "--log-to wandb",
     "mlflow": "--log-to mlflow",

@@ -33,6 +33,13 @@ METHODS = ("lora", "full")
 TRACKER_EXTRAS = {"tensorboard": "report-to", "wandb": "wandb", "mlflow": "mlflow"}
 """Experiment trackers, by the names of their packages, and the extras that install them."""
 REPORTERS = ("none", *TRACKER_EXTRAS)
+EXPORT_PRECISIONS = {
+    "hf": ("float32", "float16"),
+    "ct2": ("float16", "float32", "int8"),
+    "ggml": ("float16",),  # whisper.cpp 1.8 aborts on convolutions in float32
+}
+"""Formats an adapted model is exported to and the precisions of their weights, the usual first:
+transformers, CTranslate2 (faster-whisper), whisper.cpp."""
 DEFAULT_LEARNING_RATES = {"lora": 1e-3, "full": 2e-5}
 """On 44 minutes of one trade the adapter's brings a third fewer errors than half of it would."""
 MOST_LIKELY = 32

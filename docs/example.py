@@ -1,4 +1,4 @@
-"""asr-adapt from Python: write down a recording, measure two arms, and train where there is more.
+"""asr-adapt from Python: write down a recording, measure two arms, train and hand on.
 
     python docs/example.py CALLS.csv WATCH.wav OUT [TRAIN.csv]
 
@@ -43,6 +43,9 @@ def main(
         arms=["lora", "lora+bias"],
         out=out / "trained",
     )
+    deployed = asr_adapt.export(out / "adapter", model=model, out=out / "deploy", check=calls)
+    for way in deployed.compared:
+        print(f"{way.name}: {way.errors.errors} errors")
     both = asr_adapt.report([out / "untrained", out / "trained"], out / "report")
     print(f"{len(both.primary.scores.arms)} arms on one page: {out / 'report' / 'report.html'}")
 

@@ -23,7 +23,7 @@ from tests.conftest import ROOT, load_script
 from tests.structure.test_floors import HEAVY, loaded_by
 from tests.toys import table, toy_rows
 
-NAMES = ("evaluate", "finetune", "report", "transcribe")
+NAMES = ("evaluate", "export", "finetune", "report", "transcribe")
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

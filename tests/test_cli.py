@@ -523,6 +523,7 @@ INPUTS = {
     "data prepare": ("x.csv",),
     "data tasks": ("x.csv",),
     "transcribe": ("x.wav", "--model", "m"),
+    "export": ("x", "--model", "m"),
     "new-recipe": ("x", "--from", "x.csv"),
     "pseudo": ("x.csv", "--model", "m"),
     "synth": ("--text", "x.txt"),

@@ -23,7 +23,7 @@ from asr_adapt.unlabelled import views
 from tests.conftest import ROOT, RunProgram, load_script
 from tests.structure.test_house import commands as calls_in
 from tests.structure.test_house import find_command
-from tests.toys import table, toy_rows
+from tests.toys import table, toy_job, toy_rows, train_toy
 
 COMMANDS = dict(commands_below(cli))
 OPTIONS = [
@@ -176,6 +176,14 @@ def test_transcripts_and_tuning_as_an_object(call: Call, toy: Path, tmp_path: Pa
     weights = ("--model", toy / "model", "--normaliser", "raw", "--modes", "prompt", "--beams", 1)
     found = call("tune-bias", dev, *weights, "--out", tmp_path / "bias.toml")
     assert found["settings"] == str(tmp_path / "bias.toml")
+
+
+def test_an_export_as_an_object(call: Call, toy: Path, tmp_path: Path) -> None:
+    weights = train_toy(toy, toy_job(toy), tmp_path / "lora").weights_sha256
+    done = call("export", tmp_path / "lora", "--model", toy / "model", "--out", tmp_path / "deploy")
+    assert done == {"folders": {"hf": str(tmp_path / "deploy" / "hf")}, "compared": []}
+    record = json.loads((tmp_path / "deploy" / "hf" / "export.json").read_text())
+    assert record["adapter"]["weights_sha256"] == weights
 
 
 def test_an_error_leaves_standard_output_empty(run_program: RunProgram, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the commands do, as functions: `evaluate`, `finetune`, `transcribe` and `report`.
+"""What the commands do, as functions: `evaluate`, `export`, `finetune`, `report`, `transcribe`.
 
 Each takes paths and plain settings, does the whole work of the command of the same name, writes the
 same files and returns what it made. Importing this loads nothing heavy; calling does. They are also
@@ -7,6 +7,7 @@ names of the package: ``import asr_adapt; asr_adapt.evaluate(...)``.
 
 from __future__ import annotations
 
+from asr_adapt.api.deployment import export
 from asr_adapt.api.reports import evaluate, report
 from asr_adapt.api.session import PathText, Phrases, Session
 from asr_adapt.api.speech import transcribe
@@ -17,6 +18,7 @@ __all__ = [
     "Phrases",
     "Session",
     "evaluate",
+    "export",
     "finetune",
     "refuse_finished",
     "report",

