@@ -56,13 +56,11 @@ def quiet_transformers() -> Iterator[None]:
 
 
 def ct2_reader(folder: Path, model: SpeechModel) -> Reader:
-    """Read with CTranslate2, which is what faster-whisper reads with."""
+    """Read with CTranslate2, which is what faster-whisper reads with, on the processor."""
     import ctranslate2
 
-    device = model.device.type
-    whisper = ctranslate2.models.Whisper(
-        str(folder), device=device, intra_threads=torch.get_num_threads()
-    )
+    threads = torch.get_num_threads()
+    whisper = ctranslate2.models.Whisper(str(folder), device="cpu", intra_threads=threads)
 
     def read(sound: NDArray[np.float32], language: str) -> str:
         features = mel_features(model, [sound], MAX_FRAMES).numpy()

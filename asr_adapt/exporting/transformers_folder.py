@@ -27,13 +27,16 @@ def write_folder(model: SpeechModel, out: Path, dtype: torch.dtype) -> None:
         out: is there, and empty.
         dtype: of the weights.
     """
-    whisper = copy.deepcopy(model.whisper).to(dtype)
+    whisper = model.whisper
+    if dtype != torch.float32:  # that of the model, which is left as it is
+        whisper = copy.deepcopy(whisper).to(dtype)
+    whisper.save_pretrained(out)
+    generation = copy.deepcopy(whisper.generation_config)
     if model.hears_silence:
         end = model.tokenizer.convert_tokens_to_ids(END)
-        generation = whisper.generation_config
         barred = generation.begin_suppress_tokens or []
         generation.begin_suppress_tokens = [token for token in barred if token != end]
-    whisper.save_pretrained(out)
+    generation.save_pretrained(out)
     model.tokenizer.save_pretrained(out)
     model.feature_extractor.save_pretrained(out)
     write_vocabulary(out)
