@@ -275,6 +275,15 @@ def test_a_format_that_writes_other_words_is_not_to_be_deployed(
     assert record["compared"][-1]["words_changed"] == pytest.approx(0.2)
 
 
+def test_programs_that_read_are_quiet(
+    adapted: SpeechModel, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for form, precision in (("hf", "float32"), ("ct2", "float16")):
+        exporting.write_format(form, precision, adapted, tmp_path / form)
+        readers.READERS[form](tmp_path / form, adapted)(SOUND, "en")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_formats_whose_programs_are_missing_are_named(
     heard: None, toy: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

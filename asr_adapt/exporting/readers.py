@@ -5,6 +5,7 @@ As they are deployed: with their own features, search and barred tokens, and wit
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,7 @@ def ct2_reader(folder: Path, model: SpeechModel) -> Reader:
     import ctranslate2
 
     threads = torch.get_num_threads()
+    ctranslate2.set_log_level(logging.ERROR)  # else it says that processors widen float16
     whisper = ctranslate2.models.Whisper(str(folder), device="cpu", intra_threads=threads)
 
     def read(sound: NDArray[np.float32], language: str) -> str:
