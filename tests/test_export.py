@@ -23,7 +23,7 @@ from asr_adapt.base_weights.weights import PACKAGES, package_files, resolve_weig
 from asr_adapt.cli import cli
 from asr_adapt.cli.export import line
 from asr_adapt.decode import Decoded, encode_sounds, generate, token_cap
-from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
+from asr_adapt.errors import DataError, EnvironmentProblem, Stopped, UsageError
 from asr_adapt.exporting import check, readers
 from asr_adapt.exporting import export as exporting
 from asr_adapt.exporting.check import FULL, OWN, Compared
@@ -271,7 +271,8 @@ def test_a_format_that_writes_other_words_is_not_to_be_deployed(
     monkeypatch.setitem(readers.READERS, "ct2", writes("a b c d e f g h y z"))
     with pytest.raises(EnvironmentProblem, match=r"^ct2: 6 of 30 words differ.*do not deploy it"):
         run(clips_job(toy, adapter), tmp_path / "out")
-    record = json.loads((tmp_path / "out" / "ct2" / "export.json").read_text())
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"hf", "ct2.part"}
+    record = json.loads((tmp_path / "out" / "ct2.part" / "export.json").read_text())
     assert record["compared"][-1]["words_changed"] == pytest.approx(0.2)
 
 
@@ -340,6 +341,24 @@ def test_what_breaks_off_leaves_nothing_that_looks_whole(
     assert not (tmp_path / "out" / "ct2").exists()
     run(job, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["ct2"]
+
+
+def test_what_is_stopped_begins_anew(
+    heard: None, toy: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, stop = replace(clips_job(toy, adapter), forms=("hf",)), StopRequest()
+
+    def stop_soon(folder: Path, model: SpeechModel) -> Any:
+        stop.signal_name = "SIGTERM"
+        return writes("a b c d e f g h i k")(folder, model)
+
+    monkeypatch.setitem(readers.READERS, "hf", stop_soon)
+    with pytest.raises(Stopped):
+        export(job, tmp_path / "out", stop=stop, progress_for=lambda _: lambda done, total: None)
+    assert not (tmp_path / "out" / "hf").exists()
+    monkeypatch.setitem(readers.READERS, "hf", writes("a b c d e f g h i k"))
+    run(job, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["hf"]
 
 
 def test_the_command_writes_compares_and_says_where(

@@ -1,7 +1,7 @@
 """An adapter and its base to folders that other programs load, and the proof that they are right.
 
-Each format gets a folder of its own below the one asked for. It is built beside its place and
-renamed last, so what is there is whole; ``export.json`` says what it was made of.
+Each format gets a folder of its own below the one asked for. It is built and compared beside its
+place and renamed last, so what is there is whole and right; ``export.json`` says what of.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ from asr_adapt.exporting.packages import require
 from asr_adapt.exporting.transformers_folder import write_folder
 from asr_adapt.files import file_sha256, flush, write_json
 from asr_adapt.model import SpeechModel, check_languages, load_base, pick_device, with_adapter
-from asr_adapt.records import Utterance
+from asr_adapt.records import ErrorCounts, Utterance
 from asr_adapt.settings import EXPORT_PRECISIONS
 from asr_adapt.stopping import StopRequest
 from asr_adapt.words.text import get_normaliser
@@ -104,8 +105,8 @@ def export(
         UsageError: a format is there already, or such a strength does not exist.
         DataError: the adapter is of another base, damaged, or was never trained.
         EnvironmentProblem: a package is missing, or a format writes other words than the adapter;
-            its folder is left for a look at it, with the numbers in ``export.json``.
-        Stopped: a signal came; formats that are there are whole.
+            it is left for a look under the name it is built under, ``FORMAT.part``.
+        Stopped: a signal came; started again, it begins anew.
     """
     folders = {form: out_dir / form for form in job.forms}
     for folder in folders.values():
@@ -118,60 +119,65 @@ def export(
     check_languages(job.weights, job.clips)
     base = load_base(job.weights, pick_device(job.device))
     model = with_adapter(base, job.adapter, job.strength)
+    parts = {form: out_dir / f"{form}.part" for form in job.forms}
     show = progress_for("writing")
-    for number, (form, folder) in enumerate(folders.items(), start=1):
+    for number, (form, part) in enumerate(parts.items(), start=1):
         stop.check()
-        write_format(form, job.precision_of(form), model, folder)
-        show(number, len(folders))
+        write_format(form, job.precision_of(form), model, part)
+        show(number, len(parts))
     unread = without_reader(job.forms) if job.clips else []
-    read = {form: folder for form, folder in folders.items() if form not in unread}
+    read = {form: part for form, part in parts.items() if form not in unread}
     compared: list[Compared] = []
     if job.clips:
         normalise = get_normaliser(job.normaliser).function
         compared = compare(model, read, job.clips, normalise, stop, progress_for)
-    for form, folder in folders.items():
-        write_json(folder / RECORD_NAME, record(job, card, form, folder, compared))
-    refuse_strangers(compared, job)
+    strange = {each.name: each for each in compared if each.name in parts and is_strange(each)}
+    for form, part in parts.items():
+        write_json(part / RECORD_NAME, record(job, card, form, part, compared))
+        if form not in strange:
+            publish(part, folders[form])
+    for form, each in strange.items():
+        raise EnvironmentProblem(describe_strange(each, parts[form]))
     return Exported(folders, compared, unread)
 
 
 def write_format(form: str, precision: str, model: SpeechModel, folder: Path) -> None:
-    """Write one format beside its place, bring it to the disk and rename it."""
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    """Write one format into a folder, which is emptied before."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     if form == "hf":
-        write_folder(model, part, torch.float16 if precision == "float16" else torch.float32)
+        write_folder(model, folder, torch.float16 if precision == "float16" else torch.float32)
     elif form == "ggml":
-        write_ggml(model, part / f"ggml-{model.name}.bin")
+        write_ggml(model, folder / f"ggml-{model.name}.bin")
     else:
-        whole = folder.with_name(f"{folder.name}.whole")
-        shutil.rmtree(whole, ignore_errors=True)
-        whole.mkdir()
-        write_folder(model, whole, torch.float32)
-        convert(whole, part, precision)
-        shutil.rmtree(whole)
+        with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as whole:
+            write_folder(model, Path(whole), torch.float32)
+            convert(Path(whole), folder, precision)
+
+
+def publish(part: Path, folder: Path) -> None:
+    """Give a format its name, once all of it is on the disk."""
     for path in (*part.iterdir(), part):
         flush(path)
     part.rename(folder)
 
 
-def refuse_strangers(compared: Sequence[Compared], job: ExportJob) -> None:
-    """Refuse formats that write other words than the adapter does in the same window.
+def is_strange(each: Compared) -> bool:
+    """Whether a format writes other words than the adapter does in the same window."""
+    if each.changed is None:
+        return False
+    rate = each.changed.rate
+    return (each.changed.errors if rate is None else rate) > MOST_CHANGED
 
-    Raises:
-        EnvironmentProblem: names the first of them.
-    """
-    for each in compared:
-        if each.name not in job.forms or each.changed is None:
-            continue
-        rate = each.changed.rate
-        if (rate if rate is not None else each.changed.errors) > MOST_CHANGED:
-            raise EnvironmentProblem(
-                f"{each.name}: {each.changed.errors} of {each.changed.reference_length} words "
-                "differ from what the adapter writes in the same window; do not deploy it. "
-                "Releases of its packages that do not fit together may be why: asr-adapt doctor"
-            )
+
+def describe_strange(each: Compared, part: Path) -> str:
+    """Say what a strange format did and where it lies."""
+    changed = each.changed or ErrorCounts()
+    return (
+        f"{each.name}: {changed.errors} of {changed.reference_length} words differ from what the "
+        f"adapter writes in the same window; do not deploy it. It lies in {part} for a look. "
+        "Releases of its packages that do not fit together may be why: asr-adapt doctor"
+    )
 
 
 def record(
