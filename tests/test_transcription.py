@@ -116,8 +116,9 @@ def test_stopped_work_goes_on_and_gives_the_same(
 
 
 def test_other_settings_or_sounds_need_another_folder(
-    watch: list[Path], job: TranscriptionJob, tmp_path: Path
+    watch: list[Path], job: TranscriptionJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(transcription, "language_problem", lambda *_: None)  # it knows English
     out = tmp_path / "out"
     run(watch[1:], replace(job, formats=("txt",)), out)
     told = replace(job, bias_list=BiasList("ships", ("Ada",), "ships.txt"))
