@@ -36,7 +36,7 @@ REPORTERS = ("none", *TRACKER_EXTRAS)
 EXPORT_PRECISIONS = {
     "hf": ("float32", "float16"),
     "ct2": ("float16", "float32", "int8"),
-    "ggml": ("float16",),  # whisper.cpp 1.8 aborts on convolutions in float32
+    "ggml": ("float16",),  # on float32 whisper.cpp (in pywhispercpp 1.5.1) aborts
 }
 """Formats an adapted model is exported to and the precisions of their weights, the usual first:
 transformers, CTranslate2 (faster-whisper), whisper.cpp."""
