@@ -68,10 +68,28 @@ def check_tracker(name: str, option: str) -> None:
     Raises:
         EnvironmentProblem: naming the extra that installs it.
     """
-    if find_spec(name) is None:
+    if not is_installed(name):
         raise EnvironmentProblem(
             f"{option} {name}: the package {name} is not installed; "
             f"pip install 'asr-adapt[{TRACKER_EXTRAS[name]}]'"
+        )
+
+
+def is_installed(module: str) -> bool:
+    """Whether a package can be imported."""
+    return find_spec(module) is not None
+
+
+def require_package(module: str, extra: str) -> None:
+    """Refuse to go on without an optional package.
+
+    Raises:
+        EnvironmentProblem: naming the extra that installs it.
+    """
+    if not is_installed(module):
+        package = module.replace("_", "-")
+        raise EnvironmentProblem(
+            f"package '{package}' is not installed: pip install 'asr-adapt[{extra}]'"
         )
 
 

@@ -215,7 +215,7 @@ def load_hub_data(
     from asr_adapt.importers.hub import load_hub
 
     file = load_hub(name, split, audio_dir, columns)
-    return _build([file], False, language, False, progress)
+    return _build([file], False, language, unlabelled=False, progress=progress)
 
 
 def select_split(utterances: Iterable[Utterance], split: str) -> list[Utterance]:

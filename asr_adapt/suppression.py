@@ -46,16 +46,22 @@ class Suppression:
 
 
 def suppression(model: SpeechModel, n_first: int) -> Suppression:
-    """Return what bars the tokens that a model's generation settings name.
+    """Return what bars the tokens that a model's generation settings name."""
+    always = model.whisper.generation_config.suppress_tokens or ()
+    vocabulary = model.whisper.config.vocab_size
+    return Suppression(always, barred_at_first(model), n_first, vocabulary, model.device)
+
+
+def barred_at_first(model: SpeechModel) -> list[int]:
+    """Return what a model may not begin with.
 
     Whisper bars the end as first token. What has learned silence may end there.
     """
-    own = model.whisper.generation_config
-    at_first = set(own.begin_suppress_tokens or ())
-    if model.hears_silence:
-        at_first.discard(model.tokenizer.convert_tokens_to_ids("<|endoftext|>"))
-    vocabulary = model.whisper.config.vocab_size
-    return Suppression(own.suppress_tokens or (), at_first, n_first, vocabulary, model.device)
+    barred = list(model.whisper.generation_config.begin_suppress_tokens or ())
+    if not model.hears_silence:
+        return barred
+    end = model.tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    return [token for token in barred if token != end]
 
 
 def _ids(tokens: Collection[int], vocabulary: int, device: torch.device) -> torch.Tensor:

@@ -320,7 +320,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
 def test_without_ctranslate2_the_extra_is_named_before_anything_is_written(
     toy: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("asr_adapt.exporting.packages.is_installed", lambda _: False)
+    monkeypatch.setattr("asr_adapt.environment.is_installed", lambda _: False)
     with pytest.raises(EnvironmentProblem, match=r"'ctranslate2'.*asr-adapt\[export\]"):
         run(ExportJob(toy_weights(toy), adapter, ("hf", "ct2")), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from asr_adapt.audio import load_utterance
 from asr_adapt.decode import ArmPlan, Progress, encode_batch, search
-from asr_adapt.exporting.readers import READERS, lacks_reader
+from asr_adapt.exporting.readers import READERS
 from asr_adapt.model import SpeechModel
 from asr_adapt.records import ErrorCounts, Utterance
 from asr_adapt.scoring.alignment import score_words
@@ -137,8 +137,3 @@ def _compared(
 
 def _total(counts: Sequence[ErrorCounts]) -> ErrorCounts:
     return reduce(add, counts, ErrorCounts())
-
-
-def without_reader(forms: Sequence[str]) -> list[str]:
-    """Return the formats that cannot be compared, as their programs are not installed."""
-    return [form for form in forms if lacks_reader(form)]

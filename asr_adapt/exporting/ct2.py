@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from asr_adapt.exporting.packages import require
-
 BESIDE = ("tokenizer.json", "preprocessor_config.json")
 """Files that faster-whisper reads beside the weights."""
 
@@ -18,11 +16,7 @@ def convert(folder: Path, out: Path, precision: str) -> None:
         folder: of transformers.
         out: is there, and empty.
         precision: of the weights: ``float32``, ``float16`` or ``int8``.
-
-    Raises:
-        EnvironmentProblem: ctranslate2 is not installed.
     """
-    require("ctranslate2")
     from ctranslate2.converters import TransformersConverter
 
     # It refuses a folder that is there, unless it may empty it.

@@ -18,12 +18,12 @@ import torch
 from asr_adapt.adapter import AdapterCard, at_strength, check_base, read_card
 from asr_adapt.base_weights.weights import ResolvedWeights
 from asr_adapt.decode import Progress
-from asr_adapt.environment import package_versions
+from asr_adapt.environment import package_versions, require_package
 from asr_adapt.errors import EnvironmentProblem, UsageError
-from asr_adapt.exporting.check import Compared, compare, without_reader
+from asr_adapt.exporting.check import Compared, compare
 from asr_adapt.exporting.ct2 import convert
 from asr_adapt.exporting.ggml import write_ggml
-from asr_adapt.exporting.packages import require
+from asr_adapt.exporting.readers import lacks_reader
 from asr_adapt.exporting.transformers_folder import write_folder
 from asr_adapt.files import file_sha256, flush, write_json
 from asr_adapt.model import SpeechModel, check_languages, load_base, pick_device, with_adapter
@@ -113,7 +113,7 @@ def export(
         if folder.exists():
             raise UsageError(f"{folder}: is there already; move it, or use another --out")
     if "ct2" in job.forms:
-        require("ctranslate2")
+        require_package("ctranslate2", "export")
     card = at_strength(read_card(job.adapter), job.strength)
     check_base(job.adapter, card, job.weights.name, job.weights.sha256)
     check_languages(job.weights, job.clips)
@@ -125,7 +125,7 @@ def export(
         stop.check()
         write_format(form, job.precision_of(form), model, part)
         show(number, len(parts))
-    unread = without_reader(job.forms) if job.clips else []
+    unread = [form for form in job.forms if job.clips and lacks_reader(form)]
     read = {form: part for form, part in parts.items() if form not in unread}
     compared: list[Compared] = []
     if job.clips:
@@ -136,7 +136,8 @@ def export(
         write_json(part / RECORD_NAME, record(job, card, form, part, compared))
         if form not in strange:
             publish(part, folders[form])
-    for form, each in strange.items():
+    if strange:
+        form, each = next(iter(strange.items()))
         raise EnvironmentProblem(describe_strange(each, parts[form]))
     return Exported(folders, compared, unread)
 

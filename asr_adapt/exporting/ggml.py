@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from asr_adapt.errors import EnvironmentProblem
-from asr_adapt.exporting.transformers_folder import END
 from asr_adapt.model import SpeechModel
 
 MAGIC = 0x67676D6C
@@ -95,7 +94,7 @@ def token_bytes(model: SpeechModel) -> list[bytes]:
         EnvironmentProblem: ids are missing, or a token holds what stands for no byte.
     """
     to_byte = {character: byte for byte, character in bytes_to_unicode().items()}
-    end = model.tokenizer.convert_tokens_to_ids(END)
+    end = model.tokenizer.convert_tokens_to_ids("<|endoftext|>")
     tokens = model.tokenizer.convert_ids_to_tokens(list(range(end)))
     try:
         return [bytes(to_byte[character] for character in token) for token in tokens]

@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from asr_adapt.base_weights.weights import ResolvedWeights
 from asr_adapt.decode import token_cap
-from asr_adapt.exporting.packages import is_installed
+from asr_adapt.environment import is_installed
 from asr_adapt.model import SpeechModel, decoder_start, load_base, mel_features
 from asr_adapt.window import MAX_FRAMES, SAMPLE_RATE_HZ
 

@@ -11,8 +11,7 @@ import torch
 
 from asr_adapt.errors import EnvironmentProblem
 from asr_adapt.model import SpeechModel
-
-END = "<|endoftext|>"
+from asr_adapt.suppression import barred_at_first
 
 
 def write_folder(model: SpeechModel, out: Path, dtype: torch.dtype) -> None:
@@ -33,9 +32,7 @@ def write_folder(model: SpeechModel, out: Path, dtype: torch.dtype) -> None:
     whisper.save_pretrained(out)
     generation = copy.deepcopy(whisper.generation_config)
     if model.hears_silence:
-        end = model.tokenizer.convert_tokens_to_ids(END)
-        barred = generation.begin_suppress_tokens or []
-        generation.begin_suppress_tokens = [token for token in barred if token != end]
+        generation.begin_suppress_tokens = barred_at_first(model)
     generation.save_pretrained(out)
     model.tokenizer.save_pretrained(out)
     model.feature_extractor.save_pretrained(out)

@@ -31,14 +31,14 @@ def read_audio_folder(folder: Path) -> RowFile:
     skipped: list[SkippedRow] = []
     for path in audio:
         try:
-            text = _read_label(path.with_suffix(".txt")) if labelled else None
+            label = path.with_suffix(".txt")
+            text, lacks_text = _read_label(label) if labelled else (None, None)
         except ManifestError as problem:
             skipped.append(SkippedRow(path, None, problem.reason))
             continue
-        lacks_text = _lack(path.with_suffix(".txt")) if labelled and text is None else None
         name = path.relative_to(folder).as_posix()
-        label = name.rsplit(".", 1)[0]
-        rows.append(Row(None, name, text, utterance_id=label, lacks_text=lacks_text))
+        named = name.rsplit(".", 1)[0]
+        rows.append(Row(None, name, text, utterance_id=named, lacks_text=lacks_text))
     mapping = {"audio": "each sound file"} | ({"text": "the .txt beside it"} if labelled else {})
     return RowFile(folder, folder, tuple(rows), tuple(skipped), "folder of audio", mapping)
 
@@ -56,19 +56,10 @@ def _sounds(folder: Path) -> list[Path]:
     )
 
 
-def _lack(path: Path) -> str:
-    """Say why there are no words in a label file."""
-    return (
-        f"{path.name} is empty: the words are missing"
-        if path.is_file()
-        else (f"no {path.name} beside it")
-    )
-
-
-def _read_label(path: Path) -> str | None:
-    """Read the words of one audio file, if there are some; line breaks become spaces."""
+def _read_label(path: Path) -> tuple[str | None, str | None]:
+    """Read the words of one audio file, or say why there are none; line breaks become spaces."""
     if not path.is_file():
-        return None
+        return None, f"no {path.name} beside it"
     try:
         if path.stat().st_size > MAX_LINE_BYTES:
             raise ManifestError(path, f"{path.name} is larger than {MAX_LINE_BYTES} bytes")
@@ -77,7 +68,9 @@ def _read_label(path: Path) -> str | None:
         raise ManifestError(path, f"{path.name} cannot be read: {problem.strerror}") from problem
     except UnicodeDecodeError as problem:
         raise ManifestError(path, f"{path.name} is not UTF-8") from problem
-    return " ".join(text.split()) or None
+    if not text.strip():
+        return None, f"{path.name} is empty: the words are missing"
+    return " ".join(text.split()), None
 
 
 def read_split_folders(folder: Path, names: ColumnNames) -> list[RowFile]:
