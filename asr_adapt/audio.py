@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
@@ -110,7 +111,9 @@ def write_flac(path: Path, samples: Samples) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    soundfile.write(part, np.clip(samples, -1, 1), SAMPLE_RATE_HZ, "PCM_16", format="FLAC")
+    encoded = BytesIO()  # libsndfile does not say why it could not write, as when a disk is full
+    soundfile.write(encoded, np.clip(samples, -1, 1), SAMPLE_RATE_HZ, "PCM_16", format="FLAC")
+    part.write_bytes(encoded.getbuffer())
     part.replace(path)
 
 

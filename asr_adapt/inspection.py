@@ -31,6 +31,7 @@ QUIET_DBFS = -55.0
 SILENT_DB = 30.0
 """Ends this much quieter than the loudest moment are silence, though not in steady noise."""
 MOST_SILENT_SHARE = 0.5
+WITHOUT_WORDS = "without words (pseudo proposes some; finetune and eval need them)"
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
 
@@ -115,6 +116,9 @@ def inspect_data(
     characters = get_normaliser(normaliser)
     notes: dict[str, list[str]] = defaultdict(list)
     notes["rows that cannot be used"].extend(str(row) for row in data.skipped)
+    without = [u for u in data.utterances if u.reference is None]
+    if len(without) < len(data.utterances):  # else it is speech that nobody has labelled yet
+        notes[WITHOUT_WORDS].extend(_where(data, utterance) for utterance in without)
     sounds: list[_Sound] = []
     same_sound: dict[str, str] = {}
     for number, utterance in enumerate(data.utterances, start=1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import resource
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from asr_adapt.audio import (
     probe_audio,
     quiet_cuts_s,
     read_channels,
+    write_flac,
 )
 from asr_adapt.errors import AudioError
 from asr_adapt.records import Utterance
@@ -372,3 +374,14 @@ def test_pieces_cover_the_whole_and_are_cut_in_pauses(tmp_path: Path) -> None:
 def test_cuts_exist_in_steady_noise() -> None:
     cuts = [0.0, *quiet_cuts_s(noise(100).astype(np.float32)), 100.0]
     assert all(0 < after - before <= 30 for before, after in itertools.pairwise(cuts))
+
+
+def test_a_sound_that_the_disk_does_not_take_says_so_and_is_not_there(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # a disk that is full, for us
+    try:
+        with pytest.raises(OSError, match=r"File too large"):
+            write_flac(tmp_path / "sound.flac", noise(1.0).astype(np.float32))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not (tmp_path / "sound.flac").exists()

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import pytest
 import soundfile
+from safetensors import SafetensorError
 
 from asr_adapt import api
 from asr_adapt.cli import cli, main
@@ -560,10 +561,18 @@ def fail_with(error: Exception) -> Callable[[], None]:
     return fail
 
 
+@pytest.mark.parametrize(
+    "full",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        SafetensorError(
+            "Error while serializing: I/O error: No space left on device (os error 28)"
+        ),
+    ],
+)
 def test_a_full_disk_is_named_without_a_file_too(
-    call: Call, monkeypatch: pytest.MonkeyPatch
+    call: Call, monkeypatch: pytest.MonkeyPatch, full: Exception
 ) -> None:
-    full = OSError(errno.ENOSPC, "No space left on device")
     monkeypatch.setattr("asr_adapt.doctor.diagnose", fail_with(full))
     refused(call("doctor"), 4, "error: No space left on device; ")
 

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from asr_adapt.cli import cli
 from asr_adapt.importers.rows import SkippedRow
 from asr_adapt.inspection import DataSummary, inspect_data, render_summary, silent_ends_s
 from asr_adapt.manifest import ImportedData, load_data
@@ -197,6 +198,20 @@ def test_long_repeated_unreadable_and_unlabelled_rows(tmp_path: Path) -> None:
     assert "copy = a" in text
     assert "utterance 'gone'" in text
     assert "4, 0 with a reference" in text
+
+
+@pytest.mark.parametrize("written", ["", "over and out"])
+def test_a_table_without_words_is_inspected_as_speech_to_be_labelled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], written: str
+) -> None:
+    for number in range(2):
+        soundfile.write(tmp_path / f"{number}.wav", speech(2, number), 16000)
+    (tmp_path / "x.csv").write_text(f"audio,text\n0.wav,{written}\n1.wav,\n")
+    cli.main(["data", "inspect", str(tmp_path / "x.csv")], standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert f"2, {1 if written else 0} with a reference" in shown
+    assert ("1 x without words" in shown) == bool(written)
+    assert ("x.csv:3: 1" in shown) == bool(written)
 
 
 def test_skipped_rows_come_first_and_ten_are_shown() -> None:

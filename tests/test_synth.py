@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr_adapt import environment
 from asr_adapt.audio import load_audio, write_flac
 from asr_adapt.cli import cli
-from asr_adapt.errors import DataError, Stopped, UsageError
+from asr_adapt.errors import DataError, EnvironmentProblem, Stopped, UsageError
 from asr_adapt.manifest import read_manifest
 from asr_adapt.stopping import StopRequest
 from asr_adapt.unlabelled import synth
@@ -48,6 +49,15 @@ def tones(monkeypatch: pytest.MonkeyPatch) -> None:
 def speak(job: SynthJob, out: Path, **changes: object) -> dict[str, list[object]]:
     arguments = {"resume": False, "stop": StopRequest(), "notice": lambda line: None} | changes
     return speak_lines(job, out, out / "cache", **arguments)  # type: ignore[arg-type,return-value]
+
+
+def test_a_voice_that_is_not_installed_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "find_spec", lambda module: None)
+    with pytest.raises(EnvironmentProblem, match=r"asr-adapt\[voices\]"):
+        speak(SynthJob(LINES, VOICES, 40, "telephone", 1), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_files_can_be_trained_on(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Imports that take seconds stand inside the commands that need them, so that ``--
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -58,10 +59,13 @@ def main() -> None:
 
 def in_our_words(error: Exception) -> AsrAdaptError:
     """Return what to say about an error that is none of ours: of the disk, else a bug of ours."""
+    advice = "what is done is kept: put that right and start again"
     if isinstance(error, OSError) and error.strerror:
         where = "" if error.filename is None else f"{error.filename}: "
-        advice = "what is done is kept: put that right and start again"
         return EnvironmentProblem(f"{where}{error.strerror}; {advice}")
+    full = os.strerror(errno.ENOSPC)
+    if full in str(error):  # safetensors has its own kind of error for it
+        return EnvironmentProblem(f"{full}; {advice}")
     said = " ".join(str(error).split())[:LONGEST_CAUSE]
     return AsrAdaptError(
         f"a bug in asr-adapt: {type(error).__name__}: {said}; please report it with what the same "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ def data_inspect(path: Path, normaliser: str, output: Output, rules: ReadingRule
         from asr_adapt.inspection import inspect_data, render_summary
         from asr_adapt.own_data import import_data
 
-        imported = import_data(path, rules, display, stop)
+        imported = import_data(path, replace(rules, unlabelled=True), display, stop)
         summary = inspect_data(imported, normaliser, stop.between(display.start("listening")))
     output.result(asdict(summary), render_summary(summary))
     if len(imported.skipped) > rules.max_bad:

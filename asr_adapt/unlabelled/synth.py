@@ -23,7 +23,7 @@ from asr_adapt.manifest import write_manifest
 from asr_adapt.records import Utterance
 from asr_adapt.settings import Augmentation
 from asr_adapt.stopping import StopRequest
-from asr_adapt.voices import SpeechRequest, Voice, find_voice, say_files
+from asr_adapt.voices import SpeechRequest, Voice, fetch_voices, find_voice, say_files
 from asr_adapt.words.controls import has_controls
 
 DEFAULT_VOICES = ("hibari-heart", "hibari-alto", "hibari-tenor", "piper-joe")
@@ -218,7 +218,9 @@ def speak_lines(
         EnvironmentProblem: a voice is not installed.
         Stopped: a signal came; ``resume`` goes on.
     """
-    parts = split_lines(job)  # looks the voices up: a name mistyped must leave no folder behind
+    parts = split_lines(job)
+    # Before the folder is made: a voice that is not installed must leave none behind.
+    fetch_voices([voice for part in parts for voice in part.voices], cache_dir)
     open_folder(out_dir, job, resume)
     plans = {part.name: plan_part(part, out_dir, job.seed) for part in parts}
     for terms in sorted({f"{v.source}: {v.licence}" for part in parts for v in part.voices}):

@@ -17,6 +17,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from asr_adapt.environment import require_package
 from asr_adapt.errors import DataError, EnvironmentProblem
 from asr_adapt.voices.catalog import Voice
 from asr_adapt.voices.packages import package_folder
@@ -128,7 +129,7 @@ def _check_length(phonemes: str) -> str:
 
 def _session(path: Path) -> onnxruntime.InferenceSession:
     """Open a model on one thread, so that results do not depend on how work is shared out."""
-    package_folder("onnxruntime")
+    require_package("onnxruntime", "voices")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -139,7 +140,7 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
 
 @cache
 def _hibari() -> Hibari:
-    package_folder("hibari")
+    require_package("hibari", "voices")
     from hibari import Hibari
 
     return Hibari(voice="heart", threads=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+from asr_adapt.environment import require_package
 from asr_adapt.errors import EnvironmentProblem
 
 
@@ -14,10 +15,8 @@ def package_folder(module: str) -> Path:
     Raises:
         EnvironmentProblem: it is not installed.
     """
+    require_package(module, "voices")
     spec = find_spec(module)
     if spec is None or spec.origin is None:
-        package = module.replace("_", "-")
-        raise EnvironmentProblem(
-            f"package '{package}' is not installed: pip install 'asr-adapt[voices]'"
-        )
+        raise EnvironmentProblem(f"package '{module}' is broken: it has no files; install it again")
     return Path(spec.origin).parent

