@@ -68,7 +68,7 @@ def run_recipe(
     wishes.check()
     config = with_bias_file(config)
     prepare_data(config, data_dir, stop, display)
-    data = load_recipe_data(config, data_dir, display)
+    data = load_recipe_data(config, data_dir, stop, display)
     leak_check = check_recipe_leaks(config, data)
     weights = resolve_weights(model_name(config, data_dir))
     adapter_dir = out_dir / "adapter" if data.train else None
@@ -143,12 +143,15 @@ def run_script(command: Sequence[str], stop: StopRequest, *, quiet: bool) -> int
                     return process.wait()
 
 
-def load_recipe_data(config: RecipeConfig, data_dir: Path, display: ProgressDisplay) -> RecipeData:
+def load_recipe_data(
+    config: RecipeConfig, data_dir: Path, stop: StopRequest, display: ProgressDisplay
+) -> RecipeData:
     """Read all manifests and load every sound once."""
 
     def read(name: str) -> list[Utterance]:
         path = data_dir / name
-        rows, _ = check_sounds(read_manifest(path), 0, display.start(f"checking {name}"))
+        progress = stop.between(display.start(f"checking {name}"))
+        rows, _ = check_sounds(read_manifest(path), 0, progress)
         if not rows:
             raise DataError(f"{path}: no utterance in it")
         return rows

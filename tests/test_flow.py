@@ -18,12 +18,13 @@ import torch
 from asr_adapt.adapter import AdapterCard, read_card
 from asr_adapt.cli import main
 from asr_adapt.config import RecipeConfig, TestConfig
-from asr_adapt.errors import DataError
+from asr_adapt.errors import DataError, Stopped
 from asr_adapt.hypotheses import read_hypotheses
 from asr_adapt.manifest import write_manifest
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.recipe import load_recipe_data
 from asr_adapt.records import Hypothesis
+from asr_adapt.stopping import StopRequest
 from tests.toys import table, toy_job, toy_rows, train_toy
 
 PATIENCE_S = 300.0  # what a busy machine may need to import torch
@@ -62,6 +63,19 @@ def finish(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     main()
 
 
+def test_a_recipe_heeds_a_stop_while_its_sounds_are_checked(toy: Path, tmp_path: Path) -> None:
+    rows = []
+    for u in toy_rows(toy, "test")[:2]:
+        shutil.copy(u.audio_path, tmp_path)
+        rows.append(replace(u, audio_path=tmp_path / u.audio_path.name))
+    write_manifest(tmp_path / "t.jsonl", rows)
+    recipe = RecipeConfig("r", "R", "m", (TestConfig("t", "T", "t.jsonl"),), folder=tmp_path)
+    with pytest.raises(Stopped, match="SIGTERM"):
+        load_recipe_data(
+            recipe, tmp_path, StopRequest(signal_name="SIGTERM"), ProgressDisplay(quiet=True)
+        )
+
+
 def test_a_recipe_whose_test_set_has_no_text_ends_before_training(
     toy: Path, tmp_path: Path
 ) -> None:
@@ -72,7 +86,7 @@ def test_a_recipe_whose_test_set_has_no_text_ends_before_training(
     write_manifest(tmp_path / "t.jsonl", rows)
     recipe = RecipeConfig("r", "R", "m", (TestConfig("t", "T", "t.jsonl"),), folder=tmp_path)
     with pytest.raises(DataError, match=r"t\.jsonl: none of 2 utterances has a text"):
-        load_recipe_data(recipe, tmp_path, ProgressDisplay(quiet=True))
+        load_recipe_data(recipe, tmp_path, StopRequest(), ProgressDisplay(quiet=True))
 
 
 @pytest.mark.slow

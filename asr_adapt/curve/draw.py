@@ -306,7 +306,7 @@ def run_recipe_curve(
         raise UsageError(f"recipe {config.name}: trains nothing, so it has no learning curve")
     config = with_bias_file(config)
     prepare_data(config, data_dir, stop, display)
-    data = load_recipe_data(config, data_dir, display)
+    data = load_recipe_data(config, data_dir, stop, display)
     leak_check = check_recipe_leaks(config, data)
     weights = resolve_weights(model_name(config, data_dir))
     scoring = evaluation_job(config, data, weights, None, command, leak_check)
