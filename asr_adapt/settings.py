@@ -249,7 +249,8 @@ class ReplaySettings:
 
     Attributes:
         clips: at most so many clips are mixed in, drawn by seed.
-        dev_clips: at most so many others measure what is forgotten; never more than a fifth.
+        dev_clips: at most so many others measure what is forgotten and what carries over, of
+            speakers that nothing is trained on if that can be; never more than a fifth.
         channel_share: share of clips sent over the training's channel, drawn anew in every epoch.
         telephone_share: share sent over a telephone line.
         likeliest: so many tokens at each place share the target; 1 for the text alone.

@@ -81,6 +81,43 @@ def split_by_speaker(utterances: Sequence[Utterance], dev_share: float, seed: in
     return _split(utterances, dev, "by utterance: too few recordings to keep them apart")
 
 
+def hold_out(
+    speech: Sequence[Utterance], trained: Iterable[Utterance], count: int, seed: int
+) -> tuple[list[int], list[int]]:
+    """Choose utterances to measure with, of speakers that nothing is trained on if that can be.
+
+    Whole speakers, or recordings where no speaker is named, are left out of training, together a
+    fifth of the utterances at most: of those that the other training speech has not, if they have
+    half of what is wanted, else of all. What cannot be kept apart so, as where there is one speaker
+    only, is drawn by lot.
+
+    Args:
+        speech: of which some is trained on.
+        trained: what is trained on beside it.
+        count: how many are wanted; a fifth of all is the most.
+        seed: of the draw.
+
+    Returns:
+        The indices of those to measure with, and of those to train on, each in the order drawn.
+    """
+    order = np.random.default_rng([seed, 4]).permutation(len(speech)).tolist()
+    most = len(speech) // 5
+    wanted = min(count, most)
+    blocks: dict[str, list[int]] = defaultdict(list)
+    for index in order:
+        blocks[speech[index].block].append(index)
+    heard = {utterance.block for utterance in trained}
+    unheard = [rows for block, rows in blocks.items() if block not in heard]
+    enough = 2 * sum(map(len, unheard)) >= wanted
+    apart: set[int] = set()
+    for rows in unheard if enough else blocks.values():
+        if len(apart) < wanted and len(apart) + len(rows) <= most:
+            apart.update(rows)
+    if 2 * len(apart) < wanted:
+        apart = set(order[:wanted])
+    return [i for i in order if i in apart][:wanted], [i for i in order if i not in apart]
+
+
 def _recordings(utterances: Iterable[Utterance]) -> dict[str, str]:
     """Name the recording of each utterance, by its id; a file under several names is one."""
     renamed: dict[str, str] = {}

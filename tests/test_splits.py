@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from asr_adapt.splits import (
     check_against,
     check_leaks,
     fingerprint,
+    hold_out,
     shared_with,
     split_by_speaker,
 )
@@ -59,6 +61,44 @@ def test_a_split_is_a_partition_that_keeps_what_its_rule_promises(
     shuffled = random.Random(seed).sample(rows, len(rows))  # noqa: S311
     again = split_by_speaker(shuffled, share, seed)
     assert {u.utterance_id for u in again.dev} == {u.utterance_id for u in split.dev}
+
+
+@settings(deadline=None, max_examples=200)
+@given(rows=data_sets(), trained=data_sets(), count=st.integers(0, 12), seed=st.integers(0, 99))
+def test_who_is_held_out_is_not_trained_on_wherever_that_can_be(
+    rows: list[Utterance], trained: list[Utterance], count: int, seed: int
+) -> None:
+    held, rest = hold_out(rows, trained, count, seed)
+    assert not set(held) & set(rest)
+    assert len(held) <= min(count, len(rows) // 5)
+    left_out = set(range(len(rows))) - set(rest)
+    assert len(left_out) <= len(rows) // 5
+    sizes = Counter(u.block for u in rows)
+    both = {rows[i].block for i in left_out} & {rows[i].block for i in rest}
+    if both:  # by lot: speakers apart would have given less than half of what was wanted
+        assert min(sizes.values()) > len(rows) // 5 or 2 * min(sizes.values()) < count
+        assert left_out == set(held)
+
+
+def test_voices_that_nothing_is_trained_on_are_held_out_first() -> None:
+    rows = [clip(f"u{n}", f"heard{n % 20}") for n in range(100)]
+    rows += [clip(f"v{n}", f"new{n % 4}") for n in range(16)]
+    trained = [clip(f"w{n}", f"heard{n}") for n in range(20)]
+    held, rest = hold_out(rows, trained, 20, 1)
+    assert {rows[i].speaker for i in held} == {"new0", "new1", "new2", "new3"}
+    assert sorted([*held, *rest]) == list(range(len(rows)))
+    few = [u for u in rows if u.speaker in {"new0", *(f"heard{n}" for n in range(20))}]
+    held, rest = hold_out(few, trained, 20, 1)  # four clips would say too little
+    assert len(held) == 20
+    assert not {few[i].speaker for i in held} & {few[i].speaker for i in rest}
+
+
+def test_one_voice_alone_is_held_out_by_lot() -> None:
+    rows = [clip(f"u{n}", "anna") for n in range(50)]
+    held, rest = hold_out(rows, [], 40, 1)
+    assert (len(held), len(rest)) == (10, 40)
+    assert hold_out(rows, [], 40, 1) == (held, rest)
+    assert hold_out(rows, [], 40, 2) != (held, rest)
 
 
 def test_the_share_is_met_where_there_is_a_choice() -> None:

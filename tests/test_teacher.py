@@ -60,7 +60,7 @@ def silent(_: str) -> None:
 def taught(base: SpeechModel, general: Sequence[Utterance]) -> list[str]:
     """Return the texts of the clips to replay."""
     settings = ReplaySettings(clips=6, dev_clips=2)
-    speech = teach(base, general, settings, 1, stop=StopRequest(), notice=silent)
+    speech = teach(base, general, [], settings, 1, stop=StopRequest(), notice=silent)
     return [u.reference or "" for u in speech.replay]
 
 
@@ -69,7 +69,7 @@ def test_the_text_is_what_the_base_model_decodes(
 ) -> None:
     general = [replace(u, reference=None) for u in toy_rows(toy, "train")[:12]]
     settings = ReplaySettings(clips=8, dev_clips=2)
-    speech = teach(base, general, settings, 1, stop=StopRequest(), notice=silent)
+    speech = teach(base, general, [], settings, 1, stop=StopRequest(), notice=silent)
     log = HypothesisLog(tmp_path / "log.jsonl")
     decode_arms(base, general, [ArmPlan("base")], DecodeSettings(), log, StopRequest())
     expected = {row.utterance_id: row.text for row in read_hypotheses(log.path) if row.text}
@@ -135,10 +135,10 @@ def test_a_damaged_lesson_is_listened_to_again(
 
 def test_no_more_is_drawn_than_asked_for_and_a_fifth_is_the_most_for_dev(toy: Path) -> None:
     general = toy_rows(toy, "train")[:10]
-    drawn = draw(general, ReplaySettings(clips=3, dev_clips=40), 1)
+    drawn = draw(general, [], ReplaySettings(clips=3, dev_clips=40), 1)
     assert (len(drawn.replay), len(drawn.dev)) == (3, 2)
-    assert draw(general, ReplaySettings(clips=3, dev_clips=40), 1) == drawn
-    assert draw([], ReplaySettings(), 1) == draw([], ReplaySettings(), 2)
+    assert draw(general, [], ReplaySettings(clips=3, dev_clips=40), 1) == drawn
+    assert draw([], [], ReplaySettings(), 1) == draw([], [], ReplaySettings(), 2)
 
 
 def test_a_loop_or_silence_is_not_taught() -> None:
@@ -153,7 +153,7 @@ def test_a_stop_ends_the_lesson_and_it_goes_on(toy: Path, base: SpeechModel) -> 
     stop.signal_name = "SIGTERM"
     general = toy_rows(toy, "train")[:10]
     with pytest.raises(Stopped):
-        teach(base, general, ReplaySettings(), 1, stop=stop, notice=silent)
+        teach(base, general, [], ReplaySettings(), 1, stop=stop, notice=silent)
     assert taught(base, general)
 
 
@@ -237,7 +237,13 @@ def test_an_unreadable_clip_teaches_nothing_and_stops_nothing(
     clips = [replace(clips[0], audio_path=broken), *clips[1:]]
     told: list[str] = []
     speech = teach(
-        base, clips, ReplaySettings(clips=6, dev_clips=0), 1, stop=StopRequest(), notice=told.append
+        base,
+        clips,
+        [],
+        ReplaySettings(clips=6, dev_clips=0),
+        1,
+        stop=StopRequest(),
+        notice=told.append,
     )
     assert clips[0].utterance_id not in {u.utterance_id for u in speech.replay}
     assert told

@@ -14,6 +14,7 @@ import numpy as np
 from asr_adapt.errors import DataError
 from asr_adapt.records import Utterance
 from asr_adapt.settings import ReplaySettings, TrainSettings
+from asr_adapt.splits import hold_out
 from asr_adapt.training.dataset import label_minutes
 from asr_adapt.training.train_job import TrainJob
 
@@ -70,18 +71,16 @@ def point_job(training: TrainJob, part: Part) -> TrainJob:
     if len(part.utterances) == len(training.train):
         return training  # as it would be without a curve
     share = label_minutes(part.utterances) / label_minutes(training.train)
+    _, rest = hold_out(training.general, training.train, settings.replay.dev_clips, training.seed)
     return replace(
         training,
         train=part.utterances,
-        settings=with_replay_share(settings, share, len(training.general)),
+        settings=with_replay_share(settings, share, len(rest)),
     )
 
 
-def with_replay_share(settings: TrainSettings, share: float, general: int) -> TrainSettings:
+def with_replay_share(settings: TrainSettings, share: float, there: int) -> TrainSettings:
     """Return the settings with a share of the general clips that would be mixed in."""
     replay: ReplaySettings = settings.replay
-    there = general - min(
-        replay.dev_clips, general // 5
-    )  # as asr_adapt.training.teacher.draw sets apart
     clips = round(share * min(replay.clips, there))
     return replace(settings, replay=replace(replay, clips=clips))

@@ -33,7 +33,7 @@ from asr_adapt.spoken_calls.calls import SPLITS, Call, Grammar, Lexicon, make_ca
 from asr_adapt.spoken_calls.real_lines import read_real_lines
 from asr_adapt.voices import SpeechRequest, find_voice, say_files
 
-REAL_SETS = ("real_train", "real_dev", "real", "general")
+REAL_SETS = ("real_train", "real_dev", "real", "general", "general_dev")
 PROCESSES = 2
 
 VOICES: Mapping[str, Mapping[str, int]] = {
@@ -90,6 +90,7 @@ class Size:
     real_dev: int
     real: int
     general: int
+    general_dev: int
     everyday: int
     silence_train: int
     silence_dev: int
@@ -99,9 +100,11 @@ class Size:
 
 
 SIZES = {
-    "demo": Size(480, 30, 100, 1000, 20, 200, 200, 80, 80, 40, 20, kokoro_train=0, kokoro_scored=1),
+    "demo": Size(
+        480, 30, 100, 1000, 20, 200, 200, 40, 80, 80, 40, 20, kokoro_train=0, kokoro_scored=1
+    ),
     "full": Size(
-        2400, 60, 200, 1400, 30, 300, 1240, 200, 200, 60, 40, kokoro_train=18, kokoro_scored=8
+        2400, 60, 200, 1400, 30, 300, 1240, 120, 200, 200, 60, 40, kokoro_train=18, kokoro_scored=8
     ),
 }
 
@@ -247,7 +250,10 @@ def make_sets(
     sets = {
         "calls.jsonl": synthetic,
         "train.jsonl": [*synthetic, *(_keep(r, out_dir, "clean") for r in lines["real_train"])],
-        "general.jsonl": [_keep(row, out_dir, "none") for row in [*lines["general"], *clear]],
+        "general.jsonl": [
+            _keep(row, out_dir, "none")
+            for row in [*lines["general"], *lines["general_dev"], *clear]
+        ],
     }
     source = (seed, domain.version)
     for name, (rows, radio) in scored.items():

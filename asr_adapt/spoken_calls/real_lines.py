@@ -36,10 +36,14 @@ def read_real_lines(
 ) -> dict[str, list[Utterance]]:
     """Draw lines of real voices: two sets to train on, and of other speakers for dev and test.
 
+    The lines of ``general_dev`` belong to the general speech, but to no voice of training, so that
+    they can measure what carries over to others.
+
     Args:
         cache_dir: gets the package and the speech in it.
         unheard: names that no line to train or choose on may say.
-        counts: how many at most of ``real_train``, ``general``, ``real_dev`` and ``real``.
+        counts: how many at most of ``real_train``, ``general``, ``real_dev``, ``general_dev`` and
+            ``real``.
         seed: of the draw.
         progress: told how many lines of the package are read, of how many.
 
@@ -52,12 +56,15 @@ def read_real_lines(
     train = [line for line in speakers.train if not says_any(line.reference or "", names)]
     dev = [line for line in speakers.dev if not says_any(line.reference or "", names)]
     real_train = draw_lines(train, counts["real_train"], (seed, 10))
-    drawn = {line.utterance_id for line in real_train}
-    rest = [line for line in train if line.utterance_id not in drawn]
+    real_dev = draw_lines(dev, counts["real_dev"], (seed, 11))
+    drawn = {line.utterance_id for line in (*real_train, *real_dev)}
+    train = [line for line in train if line.utterance_id not in drawn]
+    dev = [line for line in dev if line.utterance_id not in drawn]
     return {
         "real_train": real_train,
-        "general": draw_lines(rest, counts["general"], (seed, 13), GENERAL_S),
-        "real_dev": draw_lines(dev, counts["real_dev"], (seed, 11)),
+        "general": draw_lines(train, counts["general"], (seed, 13), GENERAL_S),
+        "real_dev": real_dev,
+        "general_dev": draw_lines(dev, counts["general_dev"], (seed, 14), GENERAL_S),
         "real": draw_lines(speakers.test, counts["real"], (seed, 12)),
     }
 

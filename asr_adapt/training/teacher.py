@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from asr_adapt.model import SpeechModel
 from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.settings import ReplaySettings
+from asr_adapt.splits import hold_out
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.dataset import REPLAY, SoftText
 from asr_adapt.training.lessons import Lesson, keyed, lessons
@@ -41,6 +40,7 @@ class GeneralSpeech:
 def teach(
     base: SpeechModel,
     general: Sequence[Utterance],
+    labelled: Sequence[Utterance],
     settings: ReplaySettings,
     seed: int,
     *,
@@ -53,6 +53,7 @@ def teach(
     Args:
         base: untuned weights with the full window.
         general: clips of at most 30 s; references, if there are any, are not looked at.
+        labelled: what is trained on beside it: its speakers are not those to measure with.
         settings: how many clips.
         seed: of the draw.
         stop: a signal ends the work; what is written by then is kept.
@@ -62,7 +63,7 @@ def teach(
     Raises:
         Stopped: a signal came.
     """
-    drawn = draw(general, settings, seed)
+    drawn = draw(general, labelled, settings, seed)
     if not drawn.replay and not drawn.dev:
         return drawn
     clips = keyed([*drawn.replay, *drawn.dev])
@@ -76,12 +77,20 @@ def teach(
     return taught
 
 
-def draw(general: Sequence[Utterance], settings: ReplaySettings, seed: int) -> GeneralSpeech:
-    """Draw the clips to replay and those to measure with, apart from each other."""
-    order = np.random.default_rng([seed, 4]).permutation(len(general))
-    n_dev = min(settings.dev_clips, len(general) // 5)
-    dev, rest = sorted(order[:n_dev]), sorted(order[n_dev : n_dev + settings.clips])
-    return GeneralSpeech([general[i] for i in rest], [general[i] for i in dev])
+def draw(
+    general: Sequence[Utterance],
+    labelled: Sequence[Utterance],
+    settings: ReplaySettings,
+    seed: int,
+) -> GeneralSpeech:
+    """Draw the clips to replay and those to measure with, of other speakers if that can be.
+
+    Further lines of a voice that was trained on flatter an adapter: they ask for more of it than
+    new voices bear.
+    """
+    held, rest = hold_out(general, labelled, settings.dev_clips, seed)
+    replay = sorted(rest[: settings.clips])
+    return GeneralSpeech([general[i] for i in replay], [general[i] for i in sorted(held)])
 
 
 def usable(row: Hypothesis) -> bool:

@@ -87,6 +87,7 @@ def finetune(
     general = teach(
         base,
         job.general,
+        job.train,
         job.settings.replay,
         job.seed,
         stop=stop,
