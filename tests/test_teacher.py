@@ -141,6 +141,19 @@ def test_no_more_is_drawn_than_asked_for_and_a_fifth_is_the_most_for_dev(toy: Pa
     assert draw([], [], ReplaySettings(), 1) == draw([], [], ReplaySettings(), 2)
 
 
+@pytest.mark.usefixtures("_babble_will_do")
+def test_voices_that_are_trained_on_and_measured_on_are_said(toy: Path, base: SpeechModel) -> None:
+    """One voice among the general speech leaves no choice; many do, unless all are trained on."""
+    clips = toy_rows(toy, "train")[:10]
+    apart = [replace(u, speaker=f"s{number}") for number, u in enumerate(clips)]
+    one = [replace(u, speaker="anna") for u in clips]
+    for general, labelled, warned in ((apart, [], False), (one, [], True), (apart, apart, True)):
+        told: list[str] = []
+        settings = ReplaySettings(clips=8, dev_clips=2)
+        teach(base, general, labelled, settings, 1, stop=StopRequest(), notice=told.append)
+        assert any("voices that are not trained on" in line for line in told) == warned
+
+
 def test_a_loop_or_silence_is_not_taught() -> None:
     assert usable(Hypothesis("a", "base", "Good morning."))
     assert not usable(Hypothesis("a", "base", ""))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from asr_adapt.model import SpeechModel
 from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.settings import ReplaySettings
-from asr_adapt.splits import hold_out
+from asr_adapt.splits import hold_out, shared_blocks
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.dataset import REPLAY, SoftText
 from asr_adapt.training.lessons import Lesson, keyed, lessons
@@ -57,7 +57,7 @@ def teach(
         settings: how many clips.
         seed: of the draw.
         stop: a signal ends the work; what is written by then is kept.
-        notice: told how many clips were left out.
+        notice: told how many clips were left out, and where voices are in both uses.
         progress: told how many clips are done, of how many.
 
     Raises:
@@ -66,6 +66,11 @@ def teach(
     drawn = draw(general, labelled, settings, seed)
     if not drawn.replay and not drawn.dev:
         return drawn
+    if shared_blocks([*labelled, *drawn.replay], drawn.dev):
+        notice(
+            "general speech has too few voices that are not trained on: it is measured on voices "
+            "that are, where an adapter looks better than on new ones"
+        )
     clips = keyed([*drawn.replay, *drawn.dev])
     found = lessons(base, clips, stop, progress)
     replay, soft = with_lessons(clips[: len(drawn.replay)], found)
