@@ -15,7 +15,7 @@ from asr_adapt.sources.asterisk import SOUND_PACKAGE, TEXT_PACKAGE, find_asteris
 from asr_adapt.sources.debian import fetch_debian
 from asr_adapt.sources.fotaq import PACKAGE, read_fotaq, split_speakers
 from asr_adapt.splits import check_leaks
-from asr_adapt.spoken_calls.everyday import SENTENCES
+from asr_adapt.spoken_calls.everyday import DEV_SENTENCES, SENTENCES
 from asr_adapt.words.text import get_normaliser
 
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -91,7 +91,8 @@ def test_no_everyday_sentence_is_a_prompt(packages: Path) -> None:
         fetch_debian(SOUND_PACKAGE, packages), fetch_debian(TEXT_PACKAGE, packages)
     )
     known = {normalise(prompt.reference or "") for prompt in prompts}
-    sentences = SENTENCES.read_text(encoding="utf-8").splitlines()
+    texts = (file.read_text(encoding="utf-8") for file in (SENTENCES, DEV_SENTENCES))
+    sentences = [line for text in texts for line in text.splitlines()]
     assert [each for each in sentences if normalise(each) in known] == []
 
 

@@ -92,6 +92,7 @@ class Size:
     general: int
     general_dev: int
     everyday: int
+    everyday_dev: int
     silence_train: int
     silence_dev: int
     silence: int
@@ -101,10 +102,24 @@ class Size:
 
 SIZES = {
     "demo": Size(
-        480, 30, 100, 1000, 20, 200, 200, 40, 80, 80, 40, 20, kokoro_train=0, kokoro_scored=1
+        480, 30, 100, 1000, 20, 200, 200, 40, 80, 20, 80, 40, 20, kokoro_train=0, kokoro_scored=1
     ),
     "full": Size(
-        2400, 60, 200, 1400, 30, 300, 1240, 120, 200, 200, 60, 40, kokoro_train=18, kokoro_scored=8
+        2400,
+        60,
+        200,
+        1400,
+        30,
+        300,
+        1240,
+        120,
+        200,
+        40,
+        200,
+        60,
+        40,
+        kokoro_train=18,
+        kokoro_scored=8,
     ),
 }
 
@@ -236,7 +251,11 @@ def make_sets(
         made = make_calls(lexicons[split], domain.grammar, counts[split], seed, spliced)
         plans[split] = plan_calls(domain, split, made, size, seed)
     speakers = everyday.VOICES if size.kokoro_train else everyday.QUICK_VOICES
-    sentences = everyday.requests(out_dir / "clean", size.everyday, speakers)
+    clean = out_dir / "clean"
+    sentences = [
+        *everyday.requests(clean, everyday.SENTENCES, size.everyday, speakers),
+        *everyday.requests(clean, everyday.DEV_SENTENCES, size.everyday_dev, everyday.DEV_VOICES),
+    ]
     calls, clear = speak(plans, sentences, cache_dir, out_dir, display)
     scored = {
         "dev.jsonl": ([*calls["dev"], *lines["real_dev"]], domain.radio),
