@@ -50,7 +50,8 @@ def finetune(
         settings: how weights are trained.
         dev: speech to choose the best step with; None for a tenth of the data, by speaker.
         test: test speech, only to make sure that none of it is in the data.
-        general: general speech, mixed in so that it is not forgotten; needs no text.
+        general: general speech, mixed in so that it is not forgotten; needs no text. Some of its
+            speakers are set apart to measure with.
         reading: names of columns, language, and what is allowed in the data.
         prompts: how phrases become a prompt.
         normaliser: under which dev WER is counted.

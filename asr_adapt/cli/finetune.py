@@ -61,7 +61,8 @@ if TYPE_CHECKING:
 @click.option(
     "--general",
     type=PATH,
-    help="General speech, mixed in so that it is not forgotten; needs no text.  [default: none]",
+    help="General speech, mixed in so that it is not forgotten; needs no text. Some of its speakers"
+    " are set apart to measure with.  [default: none]",
 )
 @click.option(
     "--general-clips",
