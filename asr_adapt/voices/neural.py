@@ -17,7 +17,6 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from asr_adapt.environment import require_package
 from asr_adapt.errors import DataError, EnvironmentProblem
 from asr_adapt.voices.catalog import Voice
 from asr_adapt.voices.packages import package_folder
@@ -129,7 +128,6 @@ def _check_length(phonemes: str) -> str:
 
 def _session(path: Path) -> onnxruntime.InferenceSession:
     """Open a model on one thread, so that results do not depend on how work is shared out."""
-    require_package("onnxruntime", "voices")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -140,7 +138,6 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
 
 @cache
 def _hibari() -> Hibari:
-    require_package("hibari", "voices")
     from hibari import Hibari
 
     return Hibari(voice="heart", threads=1)

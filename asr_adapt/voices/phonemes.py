@@ -12,8 +12,6 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from asr_adapt.environment import require_package
-
 if TYPE_CHECKING:  # optional package: imported where a voice first speaks
     from hibari.g2p import G2P
 
@@ -52,7 +50,6 @@ def misaki_to_espeak(phonemes: str) -> str:
 
 @cache
 def _phonemizer() -> G2P:
-    require_package("hibari", "voices")
     from hibari.g2p import G2P
 
     return G2P()

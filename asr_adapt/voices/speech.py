@@ -98,6 +98,7 @@ def say(request: SpeechRequest, cache_dir: Path) -> NDArray[np.float32]:
         EnvironmentProblem: a package or program of the voice is missing.
         DataError: the text is empty or too long for one piece.
     """
+    require_modules(request.voice.engine)
     ratio = 2 ** ((request.voice.tract_semitones + request.pitch_semitones) / 12)
     samples, rate_hz = _speak(request, request.speed / ratio, cache_dir)
     steps = Fraction(RATE_HZ / (rate_hz * ratio)).limit_denominator(RESAMPLING_STEPS)
@@ -150,12 +151,21 @@ def fetch_voices(voices: Sequence[Voice], cache_dir: Path) -> None:
     """
     engines = {voice.engine for voice in voices}
     for engine in sorted(engines):
-        for module in MODULES.get(engine, ()):
-            require_package(module, "voices")
+        require_modules(engine)
     if "flite" in engines:
         find_flite(cache_dir)
     if "kokoro" in engines:
         join_kokoro(cache_dir)
+
+
+def require_modules(engine: str) -> None:
+    """Refuse an engine whose packages are not installed, before they are imported.
+
+    Raises:
+        EnvironmentProblem: names the first of them.
+    """
+    for module in MODULES.get(engine, ()):
+        require_package(module, "voices")
 
 
 def trim_silence(samples: NDArray[np.float32]) -> NDArray[np.float32]:
