@@ -50,6 +50,10 @@ TOKENS_PER_S = 10
 
 SPARE_TOKENS = 10
 
+NO_REPEAT_TOKENS = 5
+"""Of what loops told nothing, no phrase of so many tokens is written twice when it is decoded
+again: a word of two tokens can still be said three times, as "Mayday" is."""
+
 ENCODED_FRAMES = 2 * MAX_FRAMES
 """Together on a CPU: of 8 or 16 full windows at once, each takes a quarter longer to encode."""
 
@@ -68,6 +72,7 @@ class ArmPlan:
             order; None for an arm whose plan stands. The first pass is told nothing.
         believes: whether to take a text rather than that of the first pass: (utterance id, text of
             the first pass, text); of plans that ``listen`` makes.
+        no_repeat_tokens: length of phrases, in tokens, that may not come twice; 0 where all may.
     """
 
     name: str
@@ -75,6 +80,7 @@ class ArmPlan:
     boost: BoostPlan | None = None
     listen: Callable[[Sequence[Utterance], Sequence[str]], ArmPlan] | None = None
     believes: Callable[[str, str, str], bool] | None = None
+    no_repeat_tokens: int = 0
 
     @property
     def plain(self) -> bool:
@@ -100,7 +106,8 @@ class Decoded:
         capped: whether the token cap ended it.
         untold: whether it is the text of a pass that was told nothing, the told one not being
             believed.
-        looped: whether the told one looped.
+        looped: whether what was decoded first looped.
+        barred: whether repetitions were barred from it.
     """
 
     text: str
@@ -108,6 +115,7 @@ class Decoded:
     capped: bool
     untold: bool = False
     looped: bool = False
+    barred: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,23 +245,34 @@ def decode_pass(
 ) -> DecodedPass:
     """Decode the encoder outputs (B, F, width) of utterances of one window.
 
-    A prompt can set off a loop that the sound does not. What loops is decoded again, told nothing,
-    and that text is taken if it does not loop (Whisper's own long-form decoding drops the prompt
-    of what compresses too well: github.com/openai/whisper, whisper/transcribe.py).
+    A prompt can set off a loop that the sound does not: what loops is decoded again, told nothing
+    (Whisper's own long-form decoding drops the prompt of what compresses too well:
+    github.com/openai/whisper, whisper/transcribe.py). What loops even so is decoded with
+    repetitions barred, where that code draws its tokens by lot. A text is taken if it does not
+    loop; where none is, the first one stands.
     """
     started = time.perf_counter()
     decoded = search(model, utterances, hidden, plan, settings)
-    looping = [
-        i
-        for i, (one, utterance) in enumerate(zip(decoded, utterances, strict=True))
-        if plan.tells(utterance.utterance_id) and loops(one, utterance)
-    ]
-    if looping:
+    untold = ArmPlan(plan.name)
+    for again in (untold, replace(untold, no_repeat_tokens=NO_REPEAT_TOKENS)):
+        looping = [
+            i
+            for i, (one, utterance) in enumerate(zip(decoded, utterances, strict=True))
+            if loops(one, utterance)
+            and (again.no_repeat_tokens or plan.tells(utterance.utterance_id))
+        ]
+        if not looping:
+            continue
         rows = [utterances[i] for i in looping]
-        untold = search(model, rows, hidden[looping], ArmPlan(plan.name), settings)
-        for i, one in zip(looping, untold, strict=True):
-            if not loops(one, utterances[i]):
-                decoded[i] = replace(one, untold=True, looped=True)
+        found = search(model, rows, hidden[looping], again, settings)
+        for i, one, utterance in zip(looping, found, rows, strict=True):
+            if not loops(one, utterance):
+                decoded[i] = replace(
+                    one,
+                    untold=plan.tells(utterance.utterance_id),
+                    looped=True,
+                    barred=again.no_repeat_tokens > 0,
+                )
     return DecodedPass(decoded, time.perf_counter() - started)
 
 
@@ -278,6 +297,7 @@ def search(
         [token_cap(u.duration_s) for u in utterances],
         settings.beam_size,
         plan.boost.rows(ids) if plan.boost else None,
+        plan.no_repeat_tokens,
     )
 
 
@@ -328,6 +348,7 @@ def hypothesis(
     """Put together the row of one utterance and arm."""
     flags = ("loop",) if decoded.looped else flag_text(decoded.text, utterance.duration_s)
     flags += ("cap",) * decoded.capped + ("untold",) * decoded.untold
+    flags += ("barred",) * decoded.barred
     return Hypothesis(
         utterance_id=utterance.utterance_id,
         arm=arm,
@@ -388,6 +409,7 @@ def generate(
     caps: Sequence[int],
     beam_size: int = 1,
     boost: BoostedRows | None = None,
+    no_repeat_tokens: int = 0,
 ) -> list[Decoded]:
     """Decode encoder outputs, each after its own first tokens.
 
@@ -402,6 +424,8 @@ def generate(
         beam_size: 1 for greedy search.
         boost: lists of phrases that are boosted, for each row. The log-probabilities returned are
             the model's own, without the bonus.
+        no_repeat_tokens: length of the phrases, in tokens, that may not come twice, first tokens
+            included; 0 where all may.
     """
     length = max(len(start) for start in starts)
     rooms = [min(cap, MAX_DECODER_TOKENS - length) for cap in caps]
@@ -414,7 +438,9 @@ def generate(
     with autocast_steps(model.device):
         output: Any = GenerationMixin.generate(
             model.whisper,
-            generation_config=search_settings(model, length + max(rooms), beam_size, pad),
+            generation_config=search_settings(
+                model, length + max(rooms), beam_size, pad, no_repeat_tokens
+            ),
             encoder_outputs=BaseModelOutput(last_hidden_state=hidden),
             past_key_values=SharedSound(DynamicCache(), DynamicCache()),
             attention_mask=torch.ones(hidden.shape[:2], dtype=torch.long, device=model.device),
@@ -445,7 +471,7 @@ def processors(
 
 
 def search_settings(
-    model: SpeechModel, max_length: int, beam_size: int, pad: int
+    model: SpeechModel, max_length: int, beam_size: int, pad: int, no_repeat_tokens: int = 0
 ) -> GenerationConfig:
     """Build the generation settings: nothing sampled, and nothing barred twice."""
     own = model.whisper.generation_config
@@ -453,6 +479,7 @@ def search_settings(
         max_length=max_length,
         num_beams=beam_size,
         do_sample=False,
+        no_repeat_ngram_size=no_repeat_tokens,
         suppress_tokens=[],  # None would be filled from the model's own settings
         begin_suppress_tokens=[],
         eos_token_id=pad,

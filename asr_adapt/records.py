@@ -129,9 +129,11 @@ class Hypothesis:
         avg_logprob: mean log-probability of the decoded tokens; None if nothing was decoded. Of
             speech that was decoded in pieces, theirs are weighted by the length of their texts.
         decode_s: this utterance's share of the time on the clock in this arm, encoder included.
-        flags: what is suspicious: ``loop``, ``empty``, ``cap`` (token cap reached), ``untold`` (the
-            text of a pass that was told nothing: the told one wrote what stood where nothing like
-            it was heard or, if ``loop`` is there too, the same words again and again).
+        flags: what is suspicious: ``empty``, ``cap`` (token cap reached), ``untold`` (the text of a
+            pass that was told nothing: the told one wrote what stood where nothing like it was
+            heard or, if ``loop`` is there too, looped), ``loop`` (the same words again and again,
+            in the text or, if ``untold`` or ``barred`` is there too, in what was decoded first),
+            ``barred`` (the text of a pass in which no phrase may come twice).
         error: why there is no text; the utterance then counts as failed, not as empty.
         dropped_more: how many phrases did not fit either and are not named.
     """

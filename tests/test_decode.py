@@ -26,6 +26,7 @@ from asr_adapt.decode import (
     encode_sounds,
     generate,
     hypothesis,
+    read_tokens,
     token_cap,
 )
 from asr_adapt.errors import Stopped
@@ -384,7 +385,62 @@ def test_a_told_row_that_loops_is_decoded_again_told_nothing(
     ]
 
 
-def test_a_loop_that_needs_no_telling_is_left_as_it_is(
+def test_what_loops_told_nothing_is_decoded_again_with_repetitions_barred(
+    toy: Path, trained: SpeechModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def runs_away(
+        model: SpeechModel,
+        hidden: torch.Tensor,
+        starts: Sequence[Sequence[int]],
+        caps: Sequence[int],
+        beam_size: int,
+        boost: Any,
+        no_repeat_tokens: int,
+    ) -> list[Decoded]:
+        text = "tug tug tug" if no_repeat_tokens else "tug " * 40
+        return [Decoded(f"{text} {len(start)}", -0.5, not no_repeat_tokens) for start in starts]
+
+    monkeypatch.setattr("asr_adapt.decode.generate", runs_away)
+    utterances = toy_rows(toy, "test")[:2]
+    prompts = {u.utterance_id: told(trained, "high") for u in utterances}
+    arms = [ArmPlan("base"), ArmPlan("base+bias", prompts)]
+    start = len(prompted_start(trained, (), "en"))
+    for (_, arm), row in run_arms(trained, utterances, arms, tmp_path / "a.jsonl").items():
+        assert row.text == f"tug tug tug {start}"
+        assert row.flags == (("loop", "barred") if arm == "base" else ("loop", "untold", "barred"))
+
+
+@pytest.mark.parametrize("beam_size", [1, 2])
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_no_phrase_comes_twice_where_repetitions_are_barred(
+    toy: Path, length: int, beam_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an untrained toy, which writes until it is stopped."""
+    model = toy_base(toy)
+    hidden = encode_sounds(model, [load_utterance(u) for u in toy_rows(toy, "test")[:3]], 1500)
+    written: list[list[int]] = []
+
+    def keep(model: SpeechModel, tokens: list[int], *rest: Any) -> Decoded:
+        written.append(tokens)
+        return read_tokens(model, tokens, *rest)
+
+    monkeypatch.setattr("asr_adapt.decode.read_tokens", keep)
+    starts = [prompted_start(model, (), "en")] * 3
+    generate(model, hidden, starts, [20] * 3, beam_size)
+    assert any(repeats(row, length) for row in written)
+    written.clear()
+    generate(model, hidden, starts, [20] * 3, beam_size, no_repeat_tokens=length)
+    assert len(written) == 3
+    assert not any(repeats(row, length) for row in written)
+
+
+def repeats(tokens: Sequence[int], length: int) -> bool:
+    """Whether a phrase of some length comes twice before the first padding."""
+    phrases = [tuple(tokens[i : i + length]) for i in range(len(tokens) - length + 1)]
+    return len(set(phrases)) < len(phrases)
+
+
+def test_what_loops_even_so_is_left_as_it_was_first(
     toy: Path, trained: SpeechModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def runs_away(

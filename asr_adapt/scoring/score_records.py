@@ -122,7 +122,7 @@ class UtteranceScore:
         entities: call signs, numbers and positions, per kind that was said.
         alignment: reference against hypothesis, word by word.
         silence: nothing was said; the words heard are in `words.insertions` only.
-        flags: what decoding found suspicious (``loop``, ``empty``, ``cap``, ``untold``).
+        flags: what decoding found suspicious (`asr_adapt.records.Hypothesis`).
         dropped_phrases: context that did not fit into the prompt, as far as it is named.
         dropped_count: how many phrases did not fit, named or not.
         failed: why there is no hypothesis; None if there is one. All counts are then empty.

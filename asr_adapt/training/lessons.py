@@ -23,10 +23,10 @@ from safetensors.torch import save_file
 from asr_adapt.base_weights.weight_cache import cache_root
 from asr_adapt.decode import (
     ArmPlan,
-    decode_pass,
     encode_batch,
     failed_rows,
     hypothesis,
+    search,
 )
 from asr_adapt.files import file_sha256, put_in_place
 from asr_adapt.model import SpeechModel, autocast, computes_bfloat16, prompted_start
@@ -127,7 +127,7 @@ def listen(base: SpeechModel, batch: Sequence[Utterance]) -> list[Lesson]:
     if not clips:
         return lost
     plan = ArmPlan("base")
-    decoded = decode_pass(base, clips, hidden, plan, DecodeSettings()).decoded
+    decoded = search(base, clips, hidden, plan, DecodeSettings())
     rows = [
         hypothesis(clip, plan.name, plan.prompt(clip.utterance_id), one, 0.0)
         for clip, one in zip(clips, decoded, strict=True)
