@@ -25,6 +25,17 @@ NAMED_DROPPED = 1000
 them but for the longest lists. Of those the others are counted: a list of ten thousand names would
 be 240 kB in every row."""
 
+FLAGS = {
+    "empty": "no letter or digit was written",
+    "loop": "the same words again and again, or more of them than the sound has room for: in the "
+    "text or, where it is flagged untold or barred too, in what was decoded first",
+    "cap": "cut off at the most tokens that speech of its length has",
+    "untold": "the text of a pass that was told nothing: what was told looped, or was written "
+    "where nothing like it was heard",
+    "barred": "the text of a pass in which no phrase may come twice",
+}
+"""What is suspicious about a decoded text: the flags of a hypothesis, in words."""
+
 
 def language_code(text: str) -> str:
     """Return a language as `Utterance` has it: in small letters, without a country.
@@ -129,11 +140,7 @@ class Hypothesis:
         avg_logprob: mean log-probability of the decoded tokens; None if nothing was decoded. Of
             speech that was decoded in pieces, theirs are weighted by the length of their texts.
         decode_s: this utterance's share of the time on the clock in this arm, encoder included.
-        flags: what is suspicious: ``empty``, ``cap`` (token cap reached), ``untold`` (the text of a
-            pass that was told nothing: the told one wrote what stood where nothing like it was
-            heard or, if ``loop`` is there too, looped), ``loop`` (the same words again and again,
-            in the text or, if ``untold`` or ``barred`` is there too, in what was decoded first),
-            ``barred`` (the text of a pass in which no phrase may come twice).
+        flags: what is suspicious, of `FLAGS`.
         error: why there is no text; the utterance then counts as failed, not as empty.
         dropped_more: how many phrases did not fit either and are not named.
     """

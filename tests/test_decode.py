@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +33,7 @@ from asr_adapt.decode import (
 from asr_adapt.errors import Stopped
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.model import SpeechModel, load_base, prompted_start, with_adapter
-from asr_adapt.records import NAMED_DROPPED, Hypothesis, Utterance
+from asr_adapt.records import FLAGS, NAMED_DROPPED, Hypothesis, Utterance
 from asr_adapt.settings import DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
 from tests.toys import CPU, TOY_FULL, toy_base, toy_job, toy_rows, train_toy, with_settings
@@ -438,6 +439,21 @@ def repeats(tokens: Sequence[int], length: int) -> bool:
     """Whether a phrase of some length comes twice before the first padding."""
     phrases = [tuple(tokens[i : i + length]) for i in range(len(tokens) - length + 1)]
     return len(set(phrases)) < len(phrases)
+
+
+@pytest.mark.parametrize("text", ["", "tug tug", "tug " * 40])
+@pytest.mark.parametrize("marks", [*itertools.product([False, True], repeat=4)])
+def test_all_flags_have_a_meaning(text: str, marks: tuple[bool, ...]) -> None:
+    capped, untold, looped, barred = marks
+    row = hypothesis(
+        Utterance("a", Path("a.wav"), 0.0, 1.0),
+        "base",
+        NO_PROMPT,
+        Decoded(text, None, capped, untold, looped, barred),
+        0.1,
+    )
+    assert set(row.flags) <= set(FLAGS)
+    assert len(set(row.flags)) == len(row.flags)
 
 
 def test_what_loops_even_so_is_left_as_it_was_first(

@@ -27,7 +27,7 @@ from rich.console import Console
 from asr_adapt.errors import DataError, ManifestError, UsageError
 from asr_adapt.manifest import write_manifest
 from asr_adapt.progress import ProgressDisplay
-from asr_adapt.records import ARMS, Hypothesis, Utterance
+from asr_adapt.records import ARMS, FLAGS, Hypothesis, Utterance
 from asr_adapt.reporting import build, plots, words
 from asr_adapt.reporting.console import render_table
 from asr_adapt.reporting.examples import Share, choose
@@ -597,6 +597,26 @@ def test_failures_silence_and_missing_sound_are_told(tmp_path: Path) -> None:
     assert report.primary.scores.arm("lora").failed == ("call-002",)
     assert report.primary.scores.arm("base").silence_utterances == 1
     assert "failed: the disk was full" in (tmp_path / "out" / "errors.txt").read_text()
+
+
+def test_every_flag_is_explained_beside_its_count(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", arms=["base"], count=len(FLAGS))
+    left = list(FLAGS)
+
+    def flag(row: dict[str, Any]) -> None:
+        row["flags"] = [left.pop()] if left else []
+
+    def flag_one(row: dict[str, Any]) -> None:
+        row["flags"] = ["loop"]
+
+    edit_rows(run / "sets" / "test" / "hypotheses.jsonl", flag)
+    build.build_report([run], tmp_path / "all")
+    text = " ".join(Page(page(tmp_path / "all")).text)
+    assert all(f"flagged {name}" in text and meaning in text for name, meaning in FLAGS.items())
+    edit_rows(run / "sets" / "test" / "hypotheses.jsonl", flag_one)
+    build.build_report([run], tmp_path / "one")
+    text = " ".join(Page(page(tmp_path / "one")).text)
+    assert [name for name, meaning in FLAGS.items() if meaning in text] == ["loop"]
 
 
 def test_arms_of_other_names_are_shown_as_they_are(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ Rates become per cent here and nowhere below.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from asr_adapt.records import FLAGS
 from asr_adapt.reporting.arms import partner, split_arm
 from asr_adapt.reporting.results import Report, SetReport, effort
 from asr_adapt.reporting.runs import RunSet
@@ -56,6 +57,12 @@ def plain(arm: str) -> str:
     """Return what an arm is in plain words; its own name where it is none of ours."""
     kind, run = split_arm(arm)
     return PLAIN.get(kind, kind) + run
+
+
+def flags(arms: Sequence[ArmScore]) -> list[tuple[str, str]]:
+    """Return each flag that a text of some arm has, and what it means."""
+    found = {flag for arm in arms for flag in arm.flagged}
+    return [(flag, meaning) for flag, meaning in FLAGS.items() if flag in found]
 
 
 def percent(rate: float | None) -> str:
