@@ -37,7 +37,7 @@ from asr_adapt.model import (
     mel_features,
     prompted_start,
 )
-from asr_adapt.records import NAMED_DROPPED, Hypothesis, Utterance
+from asr_adapt.records import LOOP, NAMED_DROPPED, Hypothesis, Utterance
 from asr_adapt.scoring.loops import flag_text
 from asr_adapt.settings import BoostSettings, DecodeSettings
 from asr_adapt.stopping import StopRequest
@@ -278,7 +278,7 @@ def decode_pass(
 
 def loops(decoded: Decoded, utterance: Utterance) -> bool:
     """Whether a text is the same words again and again."""
-    return "loop" in flag_text(decoded.text, utterance.duration_s)
+    return LOOP in flag_text(decoded.text, utterance.duration_s)
 
 
 def search(
@@ -346,7 +346,7 @@ def hypothesis(
     utterance: Utterance, arm: str, prompt: Prompt, decoded: Decoded, decode_s: float
 ) -> Hypothesis:
     """Put together the row of one utterance and arm."""
-    flags = ("loop",) if decoded.looped else flag_text(decoded.text, utterance.duration_s)
+    flags = (LOOP,) if decoded.looped else flag_text(decoded.text, utterance.duration_s)
     flags += ("cap",) * decoded.capped + ("untold",) * decoded.untold
     flags += ("barred",) * decoded.barred
     return Hypothesis(

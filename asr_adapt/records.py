@@ -25,9 +25,12 @@ NAMED_DROPPED = 1000
 them but for the longest lists. Of those the others are counted: a list of ten thousand names would
 be 240 kB in every row."""
 
+LOOP = "loop"
+"""The flag of a text that ran away."""
+
 FLAGS = {
     "empty": "no letter or digit was written",
-    "loop": "the same words again and again, or more of them than the sound has room for: in the "
+    LOOP: "the same words again and again, or more of them than the sound has room for: in the "
     "text or, where it is flagged untold or barred too, in what was decoded first",
     "cap": "cut off at the most tokens that speech of its length has",
     "untold": "the text of a pass that was told nothing: what was told looped, or was written "

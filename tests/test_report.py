@@ -599,6 +599,29 @@ def test_failures_silence_and_missing_sound_are_told(tmp_path: Path) -> None:
     assert "failed: the disk was full" in (tmp_path / "out" / "errors.txt").read_text()
 
 
+def test_what_loops_cost_is_told_on_page_and_in_markdown(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", count=6)
+    build.build_report([run], tmp_path / "none")
+    for name in ("report.html", "report.md"):
+        assert "that loop" not in (tmp_path / "none" / name).read_text()
+
+    def flag(row: dict[str, Any]) -> None:
+        row["flags"] = ["loop"] if (row["utterance_id"], row["arm"]) == ("call-002", "lora") else []
+
+    edit_rows(run / "sets" / "test" / "hypotheses.jsonl", flag)
+    report = build.build_report([run], tmp_path / "one")
+    rates = [words.percent(arm.wer_without_loops) for arm in report.primary.scores.arms]
+    assert rates != [words.percent(arm.wer) for arm in report.primary.scores.arms]
+    said = (
+        f"Without the one utterance that loops in some arm: base {rates[0]}, base+bias {rates[1]}"
+    )
+    assert said in (tmp_path / "one" / "report.html").read_text()
+    assert said in (tmp_path / "one" / "report.md").read_text()
+    written = json.loads((tmp_path / "one" / "report.json").read_text())
+    jsonschema.validate(written, SCHEMA)
+    assert written["sets"][0]["looping"] == ["call-002"]
+
+
 def test_every_flag_is_explained_beside_its_count(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", arms=["base"], count=len(FLAGS))
     left = list(FLAGS)

@@ -134,6 +134,31 @@ def test_arms_stand_in_their_order_with_their_costs_and_flags() -> None:
     ]
 
 
+def test_rates_without_loops_are_those_of_the_other_utterances() -> None:
+    texts = ["one two", "three four five", "", "six"]
+    heard = {
+        "base": ["one " * 30, "three for five", "thank you", "six"],
+        "lora": ["one too", "three four", "so " * 9, "six seven"],
+    }
+    flags = {("base", 0): ("loop",), ("lora", 2): ("loop",), ("lora", 3): ("cap",)}
+
+    def scored(kept: list[int]) -> RunScores:
+        rows = [
+            Hypothesis(f"u{i}", arm, found[i], flags=flags.get((arm, i), ()))
+            for arm, found in heard.items()
+            for i in kept
+        ]
+        return score_run([_utterance(f"u{i}", texts[i]) for i in kept], rows)
+
+    whole, others = scored([0, 1, 2, 3]), scored([1, 3])
+    assert whole.looping == ("u0",)
+    assert others.looping == ()
+    for arm in heard:
+        assert whole.arm(arm).wer_without_loops == others.arm(arm).wer
+        assert others.arm(arm).wer_without_loops == others.arm(arm).wer
+    assert scored([0]).arm("lora").wer_without_loops is None
+
+
 def test_terms_add_up_over_utterances() -> None:
     arms = {
         "base": ["maria calling", "vesta calling"],

@@ -24,6 +24,7 @@ from asr_adapt.reporting.words import (
     NONE,
     SIGNS,
     a_minute_interval,
+    about_loops,
     about_set,
     advice,
     cost,
@@ -74,13 +75,14 @@ def render_markdown(report: Report) -> str:
     said = [text for text in (advice(first), cost(report)) if text]
     lines += ["", *(line for text in said for line in (escape(text), ""))]
     lines += _todo(report)
-    lines += _arms(first) + _gains(first)
+    lines += _arms(first) + _loops(first) + _gains(first)
     lines += [line for part in (first.by_snr, *first.by_tag) if part for line in _slices(part)]
     lines += _measures(first) + _confusions(first) + _terms(first)
     for part in report.sets[1:]:
         heading = f"## {escape(part.entry.title)} ({size_words(part)})"
         sentences = [f"- {each.sign} {escape(each.text)}" for each in about_set(part)]
-        tables = _silence(part) if part.entry.role == "silence" else _arms(part) + _measures(part)
+        silent = part.entry.role == "silence"
+        tables = _silence(part) if silent else _arms(part) + _loops(part) + _measures(part)
         lines += [heading, "", *sentences, "", *tables]
     lines += _transfer(report) + _strengths(report) + _learning(report)
     return "\n".join([*lines, *_provenance(report)]) + "\n"
@@ -122,6 +124,11 @@ def _arms(part: SetReport) -> list[str]:
             ]
         )
     return table(header, rows)
+
+
+def _loops(part: SetReport) -> list[str]:
+    said = about_loops(part)
+    return [escape(said), ""] if said else []
 
 
 def _silence(part: SetReport) -> list[str]:

@@ -5,7 +5,7 @@ Pure functions over a `Report`. The advice itself is in `asr_adapt.reporting.adv
 
 from __future__ import annotations
 
-from asr_adapt.records import ErrorCounts
+from asr_adapt.records import LOOP, ErrorCounts
 from asr_adapt.reporting.advice import Advice, Extremes, Signs, advise
 from asr_adapt.reporting.arms import same_weights, split_arm
 from asr_adapt.reporting.curve import recommendation
@@ -52,7 +52,7 @@ def read_signs(report: Report, arm: ArmScore, labels: str | None = None) -> Sign
         listed=any(each.phrases for each in scores),
         told=any(split_arm(name)[0].endswith("+bias") for name in names),
         tuned=any(same_weights(name) == "lora" for name in names),
-        looping=sum("loop" in each.flags for each in scores),
+        looping=sum(LOOP in each.flags for each in scores),
         empty=sum("empty" in each.flags and not each.silence for each in scores),
         leaks=terms.leaks,
         dropped=dropped_count(part, arm.arm),

@@ -154,6 +154,19 @@ def size_words(part: SetReport) -> str:
     return ", ".join([*bits, duration(part.audio_s)])
 
 
+def about_loops(part: SetReport) -> str | None:
+    """Say what the error rates are without the utterances that loop; None where none does.
+
+    A loop of a hundred words can decide a comparison, and says nothing about all the others.
+    """
+    count, rated = len(part.scores.looping), part.rated
+    if not (count and rated):
+        return None
+    rates = ", ".join(f"{arm.arm} {percent(arm.wer_without_loops)}" for arm in rated)
+    what = "one utterance that loops" if count == 1 else f"{count} utterances that loop"
+    return f"Without the {what} in some arm: {rates}."
+
+
 def not_scored(entry: RunSet) -> str:
     """Say that a set is left out since nothing says what was said."""
     count = len(entry.utterances)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import zlib
 
+from asr_adapt.records import LOOP
+
 # Above this the text is taken for a loop by Whisper's own long-form decoding
 # (`compression_ratio_threshold`, github.com/openai/whisper, whisper/transcribe.py).
 COMPRESSION_LIMIT = 2.4
@@ -44,7 +46,7 @@ def flag_text(text: str, duration_s: float) -> tuple[str, ...]:
         return ("empty",)
     hurried = len(words) >= _FEWEST_WORDS and len(words) > _WORDS_PER_S * duration_s
     if hurried or _compression_ratio(text) > COMPRESSION_LIMIT or _repeats(words):
-        return ("loop",)
+        return (LOOP,)
     return ()
 
 

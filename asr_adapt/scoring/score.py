@@ -8,7 +8,7 @@ utterances and two different texts for one utterance and arm.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, reduce
 from itertools import combinations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_adapt.errors import DataError
-from asr_adapt.records import ARMS, ErrorCounts, Hypothesis, Utterance
+from asr_adapt.records import ARMS, LOOP, ErrorCounts, Hypothesis, Utterance
 from asr_adapt.scoring.alignment import (
     AlignedWord,
     align_words,
@@ -136,12 +136,13 @@ def score_run(
         if all(_has_text(rows.get((arm, utterance.utterance_id))) for arm in arms)
     ]
     compared = {arm: [scores[arm, u.utterance_id] for u in shared] for arm in arms}
+    spoken = [u for u in shared if not scores[arms[0], u.utterance_id].silence]
+    looping = {each.utterance_id for each in scores.values() if LOOP in each.flags}
     measures, differences = measure_arms(compared, choose_blocks(shared), seed)
     arm_scores = [
-        replace(_add_arm(arm, labelled, shared, rows, scores), measures=measures[arm])
+        replace(_add_arm(arm, labelled, shared, rows, scores, looping), measures=measures[arm])
         for arm in arms
     ]
-    spoken = [u for u in shared if not scores[arms[0], u.utterance_id].silence]
     blocks = choose_blocks(spoken or shared)
     sums = _resample(spoken, arms, scores, blocks, seed)
     return RunScores(
@@ -154,6 +155,7 @@ def score_run(
         n_blocks=blocks.n,
         caveat=blocks.caveat,
         left_out=_ids(labelled, without=shared),
+        looping=tuple(u.utterance_id for u in spoken if u.utterance_id in looping),
         unlabelled=_ids(utterances, without=labelled),
         seed=seed,
         resamples=RESAMPLES,
@@ -278,6 +280,7 @@ def _add_arm(
     shared: Sequence[Utterance],
     rows: _Rows,
     scores: Mapping[tuple[str, str], UtteranceScore],
+    looping: Container[str],
 ) -> ArmScore:
     here = [scores[arm, utterance.utterance_id] for utterance in shared]
     spoken = [score for score in here if not score.silence]
@@ -292,6 +295,7 @@ def _add_arm(
         whisper_words=_add(score.whisper_words for score in spoken),
         context_words=_add(score.context_words for score in spoken),
         other_words=_add(score.other_words for score in spoken),
+        steady_words=_add(s.words for s in spoken if s.utterance_id not in looping),
         wer_ci95=None,
         terms=_add_terms(term for score in here for term in score.terms),
         silence_utterances=len(silent),

@@ -162,6 +162,7 @@ class ArmScore:
         whisper_words: word errors after Whisper's own English normaliser.
         context_words: errors on words of context phrases (Le et al. 2021).
         other_words: errors on all other words.
+        steady_words: word errors of the utterances in which no arm loops; silence not included.
         wer_ci95: 95 % interval of the domain-normalised WER; None without reference words.
         terms: per context phrase, added over utterances, most often said first.
         silence_utterances: utterances in which nothing was said.
@@ -182,6 +183,7 @@ class ArmScore:
     whisper_words: ErrorCounts
     context_words: ErrorCounts
     other_words: ErrorCounts
+    steady_words: ErrorCounts
     wer_ci95: tuple[float, float] | None
     terms: tuple[TermCounts, ...]
     silence_utterances: int
@@ -226,6 +228,11 @@ class ArmScore:
     def other_wer(self) -> float | None:
         """Word error rate on everything else."""
         return self.other_words.rate
+
+    @property
+    def wer_without_loops(self) -> float | None:
+        """Word error rate of the utterances in which no arm loops."""
+        return self.steady_words.rate
 
     @property
     def term_recall(self) -> float | None:
@@ -281,6 +288,7 @@ class RunScores:
         n_blocks: how many such blocks there are.
         caveat: what the choice of blocks means for the intervals; None if nothing.
         left_out: labelled ids not scored since an arm has no text for them.
+        looping: scored ids, silence not included, in which some arm loops.
         unlabelled: ids without a reference.
         seed: seed of the resampling.
         resamples: how many resamples were drawn.
@@ -295,6 +303,7 @@ class RunScores:
     n_blocks: int
     caveat: str | None
     left_out: tuple[str, ...]
+    looping: tuple[str, ...]
     unlabelled: tuple[str, ...]
     seed: int
     resamples: int
