@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -261,9 +262,16 @@ def _hash(text: str) -> str:
 def _file_hash(path: Path) -> str | None:
     """Hash a file; None if it is not here (reading the audio says so later, and better)."""
     try:
-        return file_sha256(path)
+        status = path.stat()
+        return _content_hash(path, status.st_ino, status.st_size, status.st_mtime_ns)
     except OSError:
         return None
+
+
+@cache
+def _content_hash(path: Path, *_version: int) -> str:
+    """Hash a file once for all checks of a run, as long as it stays what it is."""
+    return file_sha256(path)
 
 
 def check_leaks(

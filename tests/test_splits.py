@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_adapt.errors import DataError, LeakError
+from asr_adapt.files import file_sha256
 from asr_adapt.records import Utterance
 from asr_adapt.splits import (
     Fingerprint,
     check_against,
+    check_dev,
     check_leaks,
     fingerprint,
     hold_out,
@@ -176,6 +178,31 @@ def test_the_same_sound_is_found_under_another_name(tmp_path: Path) -> None:
         check_leaks(apart[:1], apart[1:])
     second.write_bytes(b"other bytes")
     check_leaks([one], [two])
+
+
+def test_all_checks_of_a_run_read_a_file_once_as_long_as_it_stays_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path) -> str:
+        read.append(path)
+        return file_sha256(path)
+
+    monkeypatch.setattr("asr_adapt.splits.file_sha256", counted)
+    train, test = (
+        Utterance(name, tmp_path / f"{name}.wav", 0.0, 1.0, speaker=name) for name in ("a", "b")
+    )
+    train.audio_path.write_bytes(b"one sound")
+    test.audio_path.write_bytes(b"another one")
+    for _ in range(2):
+        check_leaks([train], [test])
+        check_dev([train], [test])
+    assert sorted(read) == [train.audio_path, test.audio_path]
+    test.audio_path.unlink()
+    test.audio_path.write_bytes(b"one sound")
+    with pytest.raises(LeakError, match="in training"):
+        check_leaks([train], [test])
 
 
 @pytest.mark.parametrize("train_id", [None, "call", "k"])
