@@ -471,7 +471,7 @@ def processors(
 
 
 def search_settings(
-    model: SpeechModel, max_length: int, beam_size: int, pad: int, no_repeat_tokens: int = 0
+    model: SpeechModel, max_length: int, beam_size: int, pad: int, no_repeat_tokens: int
 ) -> GenerationConfig:
     """Build the generation settings: nothing sampled, and nothing barred twice."""
     own = model.whisper.generation_config

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 from asr_adapt.errors import UsageError
@@ -107,6 +108,21 @@ def file_sha256(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_sha256(path: Path) -> str:
+    """Return `file_sha256` of a file that many ask for: it is read once as long as it stays as is.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    status = path.stat()
+    return _hash_version(path, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _hash_version(path: Path, *_version: int) -> str:
+    return file_sha256(path)
 
 
 def names_hub_data(path: Path) -> bool:

@@ -14,14 +14,13 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from asr_adapt.errors import DataError, LeakError
-from asr_adapt.files import file_sha256
+from asr_adapt.files import content_sha256
 from asr_adapt.records import Utterance
 
 MOST_DEV = 0.3
@@ -237,12 +236,8 @@ def fingerprint(utterances: Iterable[Utterance]) -> Fingerprint:
 
 
 def _mark_all(utterances: Iterable[Utterance]) -> Iterable[_Marks]:
-    files: dict[Path, str | None] = {}
     for utterance in utterances:
-        path = utterance.audio_path
-        if path not in files:
-            files[path] = _file_hash(path)
-        content = files[path]
+        content = _file_hash(utterance.audio_path)
         segment = f"{content} {utterance.start_s:.2f} {utterance.duration_s:.2f}"
         # Whatever it is called, a file is a recording: one source names it, another does not.
         file = _hash(f"recording {content}") if content else None
@@ -262,16 +257,9 @@ def _hash(text: str) -> str:
 def _file_hash(path: Path) -> str | None:
     """Hash a file; None if it is not here (reading the audio says so later, and better)."""
     try:
-        status = path.stat()
-        return _content_hash(path, status.st_ino, status.st_size, status.st_mtime_ns)
+        return content_sha256(path)
     except OSError:
         return None
-
-
-@cache
-def _content_hash(path: Path, *_version: int) -> str:
-    """Hash a file once for all checks of a run, as long as it stays what it is."""
-    return file_sha256(path)
 
 
 def check_leaks(

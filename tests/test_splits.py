@@ -189,7 +189,7 @@ def test_all_checks_of_a_run_read_a_file_once_as_long_as_it_stays_what_it_is(
         read.append(path)
         return file_sha256(path)
 
-    monkeypatch.setattr("asr_adapt.splits.file_sha256", counted)
+    monkeypatch.setattr("asr_adapt.files.file_sha256", counted)
     train, test = (
         Utterance(name, tmp_path / f"{name}.wav", 0.0, 1.0, speaker=name) for name in ("a", "b")
     )

@@ -8,7 +8,6 @@ content of the sound, one file a batch, so that a stopped pass goes on where it 
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
@@ -28,7 +27,7 @@ from asr_adapt.decode import (
     hypothesis,
     search,
 )
-from asr_adapt.files import file_sha256, put_in_place
+from asr_adapt.files import content_sha256, put_in_place
 from asr_adapt.model import SpeechModel, autocast, computes_bfloat16, prompted_start
 from asr_adapt.records import Hypothesis, Utterance
 from asr_adapt.settings import MOST_LIKELY, DecodeSettings
@@ -110,8 +109,7 @@ def keyed(clips: Sequence[Utterance]) -> list[tuple[str, Utterance]]:
 
     Each file is read once, however many clips are stretches of it.
     """
-    file_key = functools.cache(file_sha256)
-    return [(_content_key(file_key(clip.audio_path), clip), clip) for clip in clips]
+    return [(_content_key(content_sha256(clip.audio_path), clip), clip) for clip in clips]
 
 
 def _content_key(file_key: str, clip: Utterance) -> str:
