@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from asr_adapt.errors import UsageError
 from asr_adapt.records import ARMS
 from asr_adapt.settings import MAX_SEED, BiasSettings, DecodeSettings, PromptSettings, TrainSettings
+from asr_adapt.words.text import ASKED_FOR, BY_LANGUAGE
 
 ROLES = ("domain", "real", "general", "silence")
 SIZES = ("demo", "full")
@@ -86,7 +87,7 @@ class RecipeConfig:
         name: of the recipe.
         title: one line for the report.
         model: base model: a short name, hub id or folder (relative to the data folder if there).
-        normaliser: domain normaliser.
+        normaliser: domain normaliser, or ``auto`` for that of the language that is spoken.
         size: ``demo`` or ``full``.
         seed: of data, training and intervals.
         training_seed: of training alone, to see how much chance there is in an adapter.
@@ -113,7 +114,7 @@ class RecipeConfig:
     test: tuple[TestConfig, ...]
     data: DataConfig | None = None
     prepare: tuple[PrepareConfig, ...] = ()
-    normaliser: str = "spoken-en"
+    normaliser: str = BY_LANGUAGE
     size: str = "demo"
     seed: int = 1
     training_seed: int | None = None
@@ -173,6 +174,9 @@ def check_values(config: RecipeConfig) -> list[str]:
     ]
     if config.size not in SIZES:
         problems.append(f"size: {config.size!r} is unknown (known: {', '.join(SIZES)})")
+    if config.normaliser not in ASKED_FOR:
+        known = ", ".join(ASKED_FOR)
+        problems.append(f"normaliser: {config.normaliser!r} is unknown (known: {known})")
     if not config.test:
         problems.append("test: at least one test set is needed")
     problems += [

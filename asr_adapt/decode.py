@@ -42,13 +42,9 @@ from asr_adapt.scoring.loops import flag_text
 from asr_adapt.settings import BoostSettings, DecodeSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.suppression import suppression
+from asr_adapt.token_cap import token_cap
 from asr_adapt.training.dataset import bucketed
 from asr_adapt.window import MAX_FRAMES, length_bucket
-
-TOKENS_PER_S = 10
-"""Fast speech is 5 words a second, about 7 tokens; what needs more is a loop."""
-
-SPARE_TOKENS = 10
 
 NO_REPEAT_TOKENS = 5
 """Of what loops told nothing, no phrase of so many tokens is written twice when it is decoded
@@ -151,11 +147,6 @@ class DecodedPass:
 
     decoded: Sequence[Decoded]
     seconds: float
-
-
-def token_cap(duration_s: float) -> int:
-    """Return the most tokens decoded for an utterance; a loop must not cost 400 tokens."""
-    return TOKENS_PER_S * length_bucket(duration_s) + SPARE_TOKENS
 
 
 def decode_arms(
@@ -294,7 +285,7 @@ def search(
         model,
         hidden,
         [prompted_start(model, plan.prompt(uid).token_ids, utterances[0].language) for uid in ids],
-        [token_cap(u.duration_s) for u in utterances],
+        [token_cap(u.duration_s, u.language) for u in utterances],
         settings.beam_size,
         plan.boost.rows(ids) if plan.boost else None,
         plan.no_repeat_tokens,

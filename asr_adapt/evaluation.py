@@ -25,7 +25,7 @@ from asr_adapt.adapter import AdapterCard, at_strength, check_base, read_card, w
 from asr_adapt.audio import apply_long_policy
 from asr_adapt.base_weights.weights import ResolvedWeights
 from asr_adapt.context.telling import Teller, tell_all
-from asr_adapt.decode import SPARE_TOKENS, TOKENS_PER_S, ArmPlan, decode_arms, phrase_boost
+from asr_adapt.decode import ArmPlan, decode_arms, phrase_boost
 from asr_adapt.environment import measured_with
 from asr_adapt.errors import UsageError
 from asr_adapt.files import write_json, write_whole
@@ -42,6 +42,7 @@ from asr_adapt.model import (
 from asr_adapt.records import ARMS, BiasList, Hypothesis, Utterance
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
+from asr_adapt.token_cap import in_words
 from asr_adapt.words.text import get_normaliser
 
 TEXTS, PIECES = "hypotheses.jsonl", "pieces.jsonl"
@@ -397,7 +398,7 @@ def run_record(
         "decode": {
             **asdict(job.decode),
             "window": window,
-            "token_cap": f"{TOKENS_PER_S} tokens a second of audio and {SPARE_TOKENS} more",
+            "token_cap": in_words({u.language for each in job.sets for u in each.utterances}),
             "bias": asdict(job.bias),
             "prompt_template": prompts.template,
             "prompt_budget_tokens": prompts.budget_tokens,

@@ -18,7 +18,7 @@ from asr_adapt.audio import Samples, estimate_snr_db, frame_energy, read_channel
 from asr_adapt.errors import AudioError
 from asr_adapt.manifest import ImportedData
 from asr_adapt.records import Utterance
-from asr_adapt.words.text import get_normaliser
+from asr_adapt.words.text import BY_LANGUAGE, normaliser_for
 from asr_adapt.words.text_checks import overlapping, shared_with_training, text_problems
 
 SHOWN_EXAMPLES = 10
@@ -100,7 +100,7 @@ class _Sound:
 
 def inspect_data(
     data: ImportedData,
-    normaliser: str = "spoken-en",
+    normaliser: str = BY_LANGUAGE,
     progress: Callable[[int, int], None] | None = None,
 ) -> DataSummary:
     """Measure a data set and list what looks wrong in it.
@@ -113,7 +113,7 @@ def inspect_data(
     Raises:
         UsageError: there is no such normaliser.
     """
-    characters = get_normaliser(normaliser)
+    characters = normaliser_for(normaliser, {u.language for u in data.utterances})
     notes: dict[str, list[str]] = defaultdict(list)
     notes["rows that cannot be used"].extend(str(row) for row in data.skipped)
     without = [u for u in data.utterances if u.reference is None]

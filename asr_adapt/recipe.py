@@ -27,6 +27,7 @@ from asr_adapt.splits import check_leaks
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.train_job import TrainJob, finished_adapter
 from asr_adapt.training.watched import has_begun, train_watched
+from asr_adapt.words.text import normaliser_for
 
 STOP_POLL_S = 0.2
 STANDARD_ERROR = 2  # its descriptor: a stream that stands in for it may have none
@@ -41,6 +42,12 @@ class RecipeData:
     tests: Sequence[TestSet]
     general: Sequence[Utterance] = ()
     known_phrases: Sequence[str] = ()
+
+    @property
+    def languages(self) -> set[str]:
+        """ISO 639-1 codes of the speech of the domain."""
+        domain = (*self.train, *self.dev, *self.tests[0].utterances)
+        return {utterance.language for utterance in domain}
 
 
 def run_recipe(
@@ -216,7 +223,7 @@ def training_job(config: RecipeConfig, data: RecipeData, command: Sequence[str])
         dev=data.dev,
         settings=config.train,
         prompts=config.prompts,
-        normaliser=config.normaliser,
+        normaliser=normaliser_for(config.normaliser, data.languages).name,
         seed=config.adapter_seed,
         general=data.general,
         command=command,
@@ -241,7 +248,7 @@ def evaluation_job(
         decode=config.decode,
         bias=config.bias,
         examples=training_transcripts(data) if config.bias.strategy == "few-shot" else None,
-        normaliser=config.normaliser,
+        normaliser=normaliser_for(config.normaliser, data.languages).name,
         device=config.device,
         seed=config.seed,
         strength=config.strength,

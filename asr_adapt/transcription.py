@@ -39,6 +39,7 @@ from asr_adapt.records import BiasList, Hypothesis, Utterance
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.voice_activity import VoiceSettings, find_speech
+from asr_adapt.words.text import BY_LANGUAGE, normaliser_for
 from asr_adapt.words.transcripts import RENDERERS, Heard, Transcript, write_transcript
 
 LOG_NAME = "hypotheses.jsonl"
@@ -356,7 +357,7 @@ def decode_speech(
         bias_list=job.bias_list,
         prompts=prompts,
         decode=job.decode,
-        normaliser="spoken-en",
+        normaliser=normaliser_for(BY_LANGUAGE, {job.language}).name,
         device=job.device,
         seed=1,
         bias=job.bias,

@@ -6,6 +6,7 @@ import inspect
 import json
 import pkgutil
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import soundfile
 
 import asr_adapt
 from asr_adapt import api
+from asr_adapt.api.session import default_reading
 from asr_adapt.base_weights.weights import PACKAGES, package_files
 from asr_adapt.cli import cli
 from asr_adapt.errors import LeakError, UsageError
@@ -126,6 +128,16 @@ def test_dev_speech_that_is_trained_on_is_refused_unless_allowed(toy: Path, tmp_
         api.training_job(train, dev=dev)
     job = api.training_job(train, dev=dev, allow_leaks=True)
     assert (len(job.train), len(job.dev)) == (8, 2)
+
+
+def test_speech_of_another_language_is_not_compared_by_english_rules(
+    toy: Path, tmp_path: Path
+) -> None:
+    calls = table(toy, tmp_path, "calls", toy_rows(toy, "train")[:8])
+    german = replace(default_reading(), language="de")
+    assert api.training_job(calls).normaliser == "spoken-en"
+    assert api.training_job(calls, reading=german).normaliser == "basic"
+    assert api.training_job(calls, reading=german, normaliser="raw").normaliser == "raw"
 
 
 @pytest.mark.weights

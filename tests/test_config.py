@@ -88,6 +88,7 @@ def test_every_problem_is_in_one_message(recipe: Path) -> None:
         ("test=[]", "at least one test set"),
         ("test=4", "test: should be a list"),
         ("size=huge", "'huge' is unknown (known: demo, full)"),
+        ("normaliser=klingon", "'klingon' is unknown (known: auto, raw, "),
         ("seed=-1", "seed"),
         ("training_seed=-1", "training_seed"),
         ("folder=/", "folder: unknown key"),

@@ -18,8 +18,6 @@ from asr_adapt.audio import load_utterance
 from asr_adapt.base_weights.weights import PACKAGES, package_files, resolve_weights
 from asr_adapt.context.bias import NO_PROMPT, Prompt, build_prompt
 from asr_adapt.decode import (
-    SPARE_TOKENS,
-    TOKENS_PER_S,
     ArmPlan,
     Decoded,
     SharedSound,
@@ -28,7 +26,6 @@ from asr_adapt.decode import (
     generate,
     hypothesis,
     read_tokens,
-    token_cap,
 )
 from asr_adapt.errors import Stopped
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
@@ -36,6 +33,7 @@ from asr_adapt.model import SpeechModel, load_base, prompted_start, with_adapter
 from asr_adapt.records import FLAGS, NAMED_DROPPED, Hypothesis, Utterance
 from asr_adapt.settings import DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
+from asr_adapt.token_cap import ENGLISH, SPARE, token_cap
 from tests.toys import CPU, TOY_FULL, toy_base, toy_job, toy_rows, train_toy, with_settings
 
 SENTENCES = (
@@ -516,8 +514,8 @@ def test_a_loop_costs_tokens_by_its_length_and_is_flagged(toy: Path, tmp_path: P
     made: list[int] = []
     model.whisper.model.decoder.register_forward_hook(lambda *_: made.append(1))
     row = run_arms(model, [utterance], [ArmPlan("base")], tmp_path / "a.jsonl")["noise", "base"]
-    assert len(made) <= token_cap(2.0) == 2 * TOKENS_PER_S + SPARE_TOKENS
-    assert len(made) < token_cap(2.0) or "cap" in row.flags
+    assert len(made) <= token_cap(2.0, "en") == 2 * ENGLISH + SPARE
+    assert len(made) < token_cap(2.0, "en") or "cap" in row.flags
 
 
 def test_avg_logprob_agrees_on_the_toy(toy: Path, trained: SpeechModel, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from asr_adapt.adapter import read_card, write_card
 from asr_adapt.base_weights.weights import PACKAGES, package_files, resolve_weights
 from asr_adapt.cli import cli
 from asr_adapt.cli.export import line
-from asr_adapt.decode import Decoded, encode_sounds, generate, token_cap
+from asr_adapt.decode import Decoded, encode_sounds, generate
 from asr_adapt.errors import DataError, EnvironmentProblem, Stopped, UsageError
 from asr_adapt.exporting import check, readers
 from asr_adapt.exporting import export as exporting
@@ -41,6 +41,7 @@ from asr_adapt.model import (
 from asr_adapt.records import ErrorCounts
 from asr_adapt.scoring.alignment import score_words
 from asr_adapt.stopping import StopRequest
+from asr_adapt.token_cap import token_cap
 from asr_adapt.window import MAX_FRAMES, SAMPLE_RATE_HZ
 from asr_adapt.words.text import get_normaliser
 from tests.toys import CPU, table, toy_base, toy_job, toy_rows, toy_weights, train_toy
@@ -400,7 +401,7 @@ def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def ours(model: SpeechModel, sound: NDArray[np.float32]) -> str:
     """Return what `asr-adapt eval` makes of a sound in the full window."""
     hidden = encode_sounds(model, [sound], MAX_FRAMES)
-    cap = token_cap(len(sound) / SAMPLE_RATE_HZ)
+    cap = token_cap(len(sound) / SAMPLE_RATE_HZ, "en")
     (found,) = generate(model, hidden, [decoder_start(model, "en")], [cap])
     return found.text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,18 @@ def test_each_normaliser_gives_its_own_rate() -> None:
     assert arm.wer_whisper is not None
     assert 0 < arm.wer_whisper < 3.0
     assert arm.characters.rate == 0
+
+
+def test_whispers_own_rate_is_by_the_language_of_the_utterance() -> None:
+    utterances = [
+        replace(_utterance("u0", "Er trägt Farbe"), language="de"),
+        _utterance("u1", "um the colour"),
+    ]
+    heard = {"u0": "trägt farbe", "u1": "the color"}
+    rows = [Hypothesis(name, "base", text) for name, text in heard.items()]
+    lost, same = score_run(utterances, rows, "basic").utterances
+    assert lost.whisper_words == ErrorCounts(hits=2, deletions=1)  # "er" is no hesitation there
+    assert same.whisper_words.errors == 0  # as it reads English: no "um", one spelling
 
 
 def test_rates_come_from_added_counts_not_from_added_rates() -> None:

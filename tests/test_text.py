@@ -10,6 +10,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from whisper_normalizer.basic import BasicTextNormalizer
 
 from asr_adapt.errors import UsageError
 from asr_adapt.words.spoken_words import (
@@ -23,7 +24,7 @@ from asr_adapt.words.spoken_words import (
     UNITS,
     UNITS_OF_TEN,
 )
-from asr_adapt.words.text import get_normaliser
+from asr_adapt.words.text import get_normaliser, normaliser_for
 
 spoken = get_normaliser("spoken-en")
 
@@ -280,14 +281,56 @@ def test_whisper_takes_any_text(text: str) -> None:
     get_normaliser("whisper-en")(text)
 
 
+basic = get_normaliser("basic")
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("Er, der Papa, ist im Hotel «Zürich».", "er der papa ist im hotel zürich"),
+        ("C\u2019est l\u2019été à Genève…", "c est l été à genève"),
+        ("Řekni to (ještě) jednou!", "řekni to jednou"),
+        ("नमस्ते, दुनिया।", "नमस्ते दुनिया"),
+        ("안녕하세요, 여러분.", "안녕하세요 여러분"),
+        ("第3泊位。", "第 3 泊 位"),
+        ("VTSです", "vts で す"),
+        ("ที่นี่", "ที่ นี่"),
+    ],
+)
+def test_words_of_other_languages_stay_whole(written: str, words: str) -> None:
+    assert basic(written) == words
+    assert basic(unicodedata.normalize("NFD", written)) == words
+
+
+@given(st.text(max_size=60))
+def test_any_text_in_any_language_stays_as_it_came_out(text: str) -> None:
+    once = basic(text)
+    assert once == " ".join(once.split())
+    assert basic(once) == once
+    assert not any(unicodedata.category(c)[0] in "PS" for c in once)
+
+
+@given(st.text(alphabet="aäéßöñç'\u2019 -.,!?(25)ÀÉÑ", max_size=40))
+def test_latin_letters_are_read_as_whisper_itself_reads_them(text: str) -> None:
+    assert basic(text) == BasicTextNormalizer()(text).strip()
+
+
+def test_the_normaliser_is_that_of_the_language() -> None:
+    assert normaliser_for("auto", {"en"}) is normaliser_for("auto", ()) is spoken
+    assert normaliser_for("auto", {"de"}) is normaliser_for("auto", {"en", "de"}) is basic
+    assert normaliser_for("raw", {"de"}) is get_normaliser("raw")
+    with pytest.raises(UsageError, match=r"'klingon'.*auto"):
+        normaliser_for("klingon", {"de"})
+
+
 def test_every_normaliser_has_a_name_and_a_version() -> None:
-    for name in ("raw", "whisper-en", "spoken-en"):
+    for name in ("raw", "whisper-en", "spoken-en", "basic"):
         assert get_normaliser(name).name == name
         assert get_normaliser(name).version
 
 
 def test_an_unknown_normaliser_lists_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"'klingon'.*raw, whisper-en, spoken-en"):
+    with pytest.raises(UsageError, match=r"'klingon'.*raw, whisper-en, spoken-en, basic"):
         get_normaliser("klingon")
 
 
@@ -296,6 +339,7 @@ def test_neither_text_nor_score_loads_torch() -> None:
         "import sys, asr_adapt.scoring.score, asr_adapt.scoring.loops\n"
         "from asr_adapt.words.text import get_normaliser\n"
         "get_normaliser('spoken-en')('a'); get_normaliser('whisper-en')('a')\n"
+        "get_normaliser('basic')('a')\n"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

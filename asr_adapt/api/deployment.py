@@ -31,7 +31,7 @@ def export(
     split: str = "test",
     limit: int = 20,
     reading: ReadingRules | None = None,
-    normaliser: str = "spoken-en",
+    normaliser: str = "auto",
     device: str = "auto",
     seed: int = 1,
     session: Session | None = None,
@@ -49,7 +49,8 @@ def export(
         split: rows of it to use if it has splits; ``all`` for all.
         limit: utterances that are compared.
         reading: names of columns, language, and what is allowed in the data.
-        normaliser: what texts are brought to before they are compared.
+        normaliser: what texts are brought to before they are compared
+            (`asr_adapt.words.text.normaliser_for`).
         device: ``auto``, ``cpu`` or ``cuda``.
         seed: of which utterances are compared.
         session: how work is watched.
@@ -63,20 +64,20 @@ def export(
     from asr_adapt.base_weights.weights import resolve_weights
     from asr_adapt.exporting.export import ExportJob
     from asr_adapt.exporting.export import export as write_formats
-    from asr_adapt.words.text import get_normaliser
+    from asr_adapt.words.text import normaliser_for
 
     session, reading = session or Session(), reading or default_reading()
     display = session.display
     check_out_folder(Path(out))
     check_seed(seed)
-    get_normaliser(normaliser)
+    usual = normaliser_for(normaliser, ())
     job = ExportJob(
         weights=resolve_weights(model),
         adapter=Path(adapter),
         forms=tuple(dict.fromkeys(to)),
         precision=precision,
         strength=strength,
-        normaliser=normaliser,
+        normaliser=usual.name,
         device=device,
         command=session.command,
     )
@@ -87,5 +88,6 @@ def export(
 
         read = read_checked(Path(check), replace(reading, unlabelled=True), display, session.stop)
         pieces, _ = apply_long_policy(select_for_test(read, split, display.say), reading.long)
-        job = replace(job, clips=limited(pieces, limit, seed))
+        compared_by = normaliser_for(normaliser, {u.language for u in pieces}).name
+        job = replace(job, clips=limited(pieces, limit, seed), normaliser=compared_by)
     return write_formats(job, Path(out), stop=session.stop, progress_for=display.start)

@@ -39,7 +39,7 @@ def evaluate(
     reading: ReadingRules | None = None,
     prompts: PromptSettings | None = None,
     decode: DecodeSettings | None = None,
-    normaliser: str = "spoken-en",
+    normaliser: str = "auto",
     device: str = "auto",
     seed: int = 1,
     also: Sequence[str] = (),
@@ -67,7 +67,8 @@ def evaluate(
         reading: names of columns, language, and what is allowed in the data.
         prompts: how phrases become a prompt where no adapter says so.
         decode: batch size (utterances) and beams.
-        normaliser: what texts are brought to before they are compared.
+        normaliser: what texts are brought to before they are compared
+            (`asr_adapt.words.text.normaliser_for`).
         device: ``auto``, ``cpu`` or ``cuda``.
         seed: of the intervals.
         also: further formats of the results (`asr_adapt.reporting.exports`).
@@ -88,7 +89,7 @@ def evaluate(
     from asr_adapt.evaluation import evaluate as decode_run
     from asr_adapt.own_data import read_checked, refuse_unlabelled, select_for_test
     from asr_adapt.reporting.make import ReportWishes
-    from asr_adapt.words.text import get_normaliser
+    from asr_adapt.words.text import normaliser_for
 
     session, reading = session or Session(), reading or default_reading()
     display = session.display
@@ -98,7 +99,7 @@ def evaluate(
     if strength is not None and adapter is None:
         raise UsageError("--strength: needs --adapter, a part of whose change it applies")
     ReportWishes(also, embed_audio, log_to).check()
-    get_normaliser(normaliser)
+    normaliser_for(normaliser, ())
     checked = read_checked(path, reading, display, session.stop)
     rows = select_for_test(checked, split, display.say)
     refuse_unlabelled(str(path), rows)
@@ -116,7 +117,7 @@ def evaluate(
         bias_list=read_phrases(bias),
         prompts=prompts or PromptSettings(),
         decode=decode or DecodeSettings(),
-        normaliser=normaliser,
+        normaliser=normaliser_for(normaliser, {u.language for u in rows}).name,
         device=device,
         seed=seed,
         arms=arms,

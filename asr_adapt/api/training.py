@@ -33,7 +33,7 @@ def finetune(
     general: PathText | None = None,
     reading: ReadingRules | None = None,
     prompts: PromptSettings | None = None,
-    normaliser: str = "spoken-en",
+    normaliser: str = "auto",
     device: str = "auto",
     seed: int = 1,
     report_to: str = "none",
@@ -54,7 +54,7 @@ def finetune(
             speakers are set apart to measure with.
         reading: names of columns, language, and what is allowed in the data.
         prompts: how phrases become a prompt.
-        normaliser: under which dev WER is counted.
+        normaliser: under which dev WER is counted (`asr_adapt.words.text.normaliser_for`).
         device: ``auto``, ``cpu`` or ``cuda``.
         seed: of everything drawn.
         report_to: where the Trainer logs as well.
@@ -126,7 +126,7 @@ def training_job(
     general: PathText | None = None,
     reading: ReadingRules | None = None,
     prompts: PromptSettings | None = None,
-    normaliser: str = "spoken-en",
+    normaliser: str = "auto",
     seed: int = 1,
     report_to: str = "none",
     allow_leaks: bool = False,
@@ -144,12 +144,12 @@ def training_job(
     )
     from asr_adapt.splits import check_leaks
     from asr_adapt.training.train_job import TrainJob
-    from asr_adapt.words.text import get_normaliser
+    from asr_adapt.words.text import normaliser_for
 
     session, reading = session or Session(), reading or default_reading()
     display = session.display
     check_seed(seed)
-    get_normaliser(normaliser)
+    normaliser_for(normaliser, ())
     checked = read_checked(Path(data), reading, display, session.stop)
     dev_data = None
     if dev:
@@ -181,7 +181,7 @@ def training_job(
         dev=chosen.dev,
         settings=settings,
         prompts=prompts or PromptSettings(),
-        normaliser=normaliser,
+        normaliser=normaliser_for(normaliser, {u.language for u in chosen.train}).name,
         seed=seed,
         general=unlabelled,
         command=session.command,

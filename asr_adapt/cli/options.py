@@ -243,9 +243,10 @@ prompt_options = options(
 
 normaliser_option = click.option(
     "--normaliser",
-    default="spoken-en",
+    default="auto",
     show_default=True,
-    help="Domain normaliser: spoken-en, whisper-en or raw.",
+    help="Domain normaliser: auto (spoken-en for English, basic for other languages), spoken-en,"
+    " basic, whisper-en or raw.",
 )
 
 report_options = options(

@@ -88,14 +88,15 @@ def pick(
         )
         from asr_adapt.unlabelled.pseudo import without_text
         from asr_adapt.unlabelled.views import ViewJob, decode_and_vote
-        from asr_adapt.words.text import get_normaliser
+        from asr_adapt.words.text import normaliser_for
 
-        normalise = get_normaliser(normaliser).function
+        normaliser_for(normaliser, ())
         budget = Budget(count, minutes)
         folder = decoded_folder(out)
         refuse_corrected(out, folder)
         phrases = read_bias_list(bias) if bias else None
         rows = read_checked(data, replace(rules, unlabelled=True), display, stop).utterances
+        chosen = normaliser_for(normaliser, {u.language for u in rows})
         pieces, _ = apply_long_policy(without_text(rows), rules.long)
         job = ViewJob(
             utterances=pieces,
@@ -103,7 +104,7 @@ def pick(
             adapter=adapter,
             bias_list=phrases,
             prompts=PromptSettings(prompt_template, prompt_budget),
-            normaliser=normaliser,
+            normaliser=chosen.name,
             device=device,
             batch_size=batch_size,
             command=command_line(),
@@ -112,8 +113,8 @@ def pick(
         votes = decode_and_vote(job, folder, resume=resume, stop=stop, progress=progress)
         for failed in [v for v in votes if v.error]:
             display.say(f"not offered: {failed.utterance_id}: {failed.error}")
-        offered = offers(pieces, votes, phrases, normalise)
-        picks = choose(offered, budget, count_labelled(rows, phrases, normalise))
+        offered = offers(pieces, votes, phrases, chosen.function)
+        picks = choose(offered, budget, count_labelled(rows, phrases, chosen.function))
         write_picks(out, picks)
     training = ("finetune", out, "--allow-outside", "--model", model, "--out", "ADAPTER")
     picked_s = sum(p.offer.utterance.duration_s for p in picks)

@@ -100,15 +100,16 @@ def pseudo(
             write_record,
         )
         from asr_adapt.unlabelled.views import ViewJob, decode_and_vote
-        from asr_adapt.words.text import get_normaliser
+        from asr_adapt.words.text import normaliser_for
 
-        normalise = get_normaliser(normaliser).function
+        normaliser_for(normaliser, ())
         rule = KeepRule(min_confidence, best_share)
         refuse_corrected(out / REVIEW_NAME, out)
         rows = read_checked(data, replace(rules, unlabelled=True), display, stop).utterances
         unlabelled = without_text(rows)
         if len(unlabelled) < len(rows):
             display.say(f"{len(rows) - len(unlabelled)} utterances have a text and are left out")
+        chosen = normaliser_for(normaliser, {u.language for u in unlabelled})
         pieces, _ = apply_long_policy(unlabelled, rules.long)
         job = ViewJob(
             utterances=pieces,
@@ -116,16 +117,16 @@ def pseudo(
             adapter=adapter,
             bias_list=read_bias_list(bias) if bias else None,
             prompts=PromptSettings(prompt_template, prompt_budget),
-            normaliser=normaliser,
+            normaliser=chosen.name,
             device=device,
             batch_size=batch_size,
             command=command_line(),
         )
         progress = display.start(f"{data.name}: {', '.join(job.arms)}")
         votes = decode_and_vote(job, out, resume=resume, stop=stop, progress=progress)
-        verdicts = judge(pieces, votes, rule, normalise)
+        verdicts = judge(pieces, votes, rule, chosen.function)
         write_labels(out, verdicts)
-        record = pseudo_record(verdicts, rule, normaliser, command_line())
+        record = pseudo_record(verdicts, rule, chosen.name, command_line())
         write_record(out, record)
     labels, to_check = out / "train.jsonl", out / "review.csv"
     training = ("finetune", labels, "--allow-outside", "--model", model, "--out", "ADAPTER")

@@ -121,21 +121,22 @@ def tune_bias_command(
         from asr_adapt.context.tuning import Space, strategies_to_try
         from asr_adapt.own_data import read_checked, select_for_test
         from asr_adapt.settings import PromptSettings
-        from asr_adapt.words.text import get_normaliser
+        from asr_adapt.words.text import normaliser_for
 
-        get_normaliser(normaliser)
+        normaliser_for(normaliser, ())
         if split == "test":
             raise UsageError("--split test: test speech must not choose settings; use dev speech")
         shown = read_bias_list(examples) if examples else None
+        dev = select_for_test(read_checked(data, rules, display, stop), split, display.say)
         job = TuningJob(
             weights=resolve_weights(model),
             adapter=adapter,
             strength=strength,
-            dev=select_for_test(read_checked(data, rules, display, stop), split, display.say),
+            dev=dev,
             dev_name=data.name,
             bias_list=read_bias_list(bias) if bias else None,
             prompts=PromptSettings(prompt_template, prompt_budget),
-            normaliser=normaliser,
+            normaliser=normaliser_for(normaliser, {u.language for u in dev}).name,
             device=device,
             seed=seed,
             examples=shown,

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from transformers.utils import logging as transformers_logging
 
 from asr_adapt.base_weights.weights import ResolvedWeights
-from asr_adapt.decode import token_cap
 from asr_adapt.environment import is_installed
 from asr_adapt.model import SpeechModel, decoder_start, load_base, mel_features
+from asr_adapt.token_cap import token_cap
 from asr_adapt.window import MAX_FRAMES, SAMPLE_RATE_HZ
 
 Reader = Callable[[NDArray[np.float32], str], str]
@@ -37,7 +37,7 @@ def transformers_reader(folder: Path, model: SpeechModel) -> Reader:
         with torch.inference_mode(), quiet_transformers():
             ids = stored.whisper.generate(
                 mel_features(stored, [sound], MAX_FRAMES).to(stored.device),
-                max_length=token_cap(seconds),  # to which it adds its first tokens
+                max_length=token_cap(seconds, language),  # to which it adds its first tokens
                 **told,
             )
         return text_of(stored, ids[0].tolist())
@@ -71,7 +71,7 @@ def ct2_reader(folder: Path, model: SpeechModel) -> Reader:
             ctranslate2.StorageView.from_array(features),
             [start],
             beam_size=1,
-            max_length=len(start) + token_cap(len(sound) / SAMPLE_RATE_HZ),
+            max_length=len(start) + token_cap(len(sound) / SAMPLE_RATE_HZ, language),
         )
         return text_of(model, found.sequences_ids[0])
 

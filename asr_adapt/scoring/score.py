@@ -54,7 +54,7 @@ from asr_adapt.scoring.terms import (
     normalise_phrases,
     split_by_context,
 )
-from asr_adapt.words.text import get_normaliser
+from asr_adapt.words.text import get_normaliser, whispers_own
 
 __all__ = [
     "AlignedWord",
@@ -75,10 +75,10 @@ _Rows = Mapping[tuple[str, str], Hypothesis]
 
 @dataclass(frozen=True, slots=True)
 class _Forms:
-    """The three forms in which texts are compared; each remembers what it has seen."""
+    """The forms in which texts are compared, Whisper's by language; each knows what it has seen."""
 
     domain: Callable[[str], str]
-    whisper: Callable[[str], str]
+    whisper: Mapping[str, Callable[[str], str]]
     raw: Callable[[str], str]
     finds_entities: bool
 
@@ -91,6 +91,7 @@ class _Reference:
     said: str
     book: PhraseBook
     entities: tuple[Entity, ...]
+    whisper: Callable[[str], str]
 
 
 def score_run(
@@ -119,7 +120,7 @@ def score_run(
     normaliser = get_normaliser(normaliser_name)
     forms = _Forms(
         cache(normaliser),
-        cache(get_normaliser("whisper-en")),
+        {own: cache(whispers_own(own)) for own in {u.language for u in utterances}},
         cache(get_normaliser("raw")),
         normaliser.name == NORMALISER,
     )
@@ -224,7 +225,7 @@ def _score_utterances(
     for utterance in labelled:
         listed = normalise_phrases(utterance.context, forms.domain) | common
         book = make_book({phrase: written[phrase] for phrase in listed})
-        reference = _read_reference(utterance.reference or "", book, forms)
+        reference = _read_reference(utterance, book, forms)
         for arm in arms:
             if row := rows.get((arm, utterance.utterance_id)):
                 score = _score_utterance(reference, row, forms)
@@ -232,13 +233,14 @@ def _score_utterances(
     return scores
 
 
-def _read_reference(written: str, book: PhraseBook, forms: _Forms) -> _Reference:
+def _read_reference(utterance: Utterance, book: PhraseBook, forms: _Forms) -> _Reference:
+    written = utterance.reference or ""
     said = forms.domain(written)
     words = said.split()
     entities: tuple[Entity, ...] = ()
     if forms.finds_entities:
         entities = find_entities(written, words, forms.domain, find_phrases(words, book))
-    return _Reference(written, said, book, entities)
+    return _Reference(written, said, book, entities, forms.whisper[utterance.language])
 
 
 def _score_utterance(reference: _Reference, row: Hypothesis, forms: _Forms) -> UtteranceScore:
@@ -264,7 +266,9 @@ def _score_utterance(reference: _Reference, row: Hypothesis, forms: _Forms) -> U
         words=count(columns),
         characters=score_characters(said, heard),
         raw_words=score_words(forms.raw(reference.written), forms.raw(row.text)),
-        whisper_words=score_words(forms.whisper(reference.written), forms.whisper(row.text)),
+        whisper_words=score_words(
+            reference.whisper(reference.written), reference.whisper(row.text)
+        ),
         context_words=context_words,
         other_words=other_words,
         terms=count_terms(columns, reference.book),

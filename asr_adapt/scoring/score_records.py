@@ -114,7 +114,7 @@ class UtteranceScore:
         words: word errors, domain-normalised.
         characters: character errors, domain-normalised, spaces included.
         raw_words: word errors on the text as written, only white space evened out.
-        whisper_words: word errors after Whisper's own English normaliser.
+        whisper_words: word errors after Whisper's own normaliser of the language.
         context_words: the part of `words` that falls on context phrases (Le et al. 2021).
         other_words: the rest of `words`.
         terms: per context phrase that was said or heard.
@@ -159,7 +159,7 @@ class ArmScore:
         words: domain-normalised word errors; silence not included.
         characters: domain-normalised character errors; silence not included.
         raw_words: word errors on the text as written.
-        whisper_words: word errors after Whisper's own English normaliser.
+        whisper_words: word errors after Whisper's own normaliser of the language.
         context_words: errors on words of context phrases (Le et al. 2021).
         other_words: errors on all other words.
         steady_words: word errors of the utterances in which no arm loops; silence not included.
@@ -216,7 +216,7 @@ class ArmScore:
 
     @property
     def wer_whisper(self) -> float | None:
-        """Word error rate after Whisper's own English normaliser."""
+        """Word error rate after Whisper's own normaliser of the language."""
         return self.whisper_words.rate
 
     @property

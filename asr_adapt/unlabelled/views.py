@@ -30,7 +30,6 @@ from asr_adapt.decode import (
     generate,
     hypothesis,
     load_sounds,
-    token_cap,
 )
 from asr_adapt.environment import package_versions
 from asr_adapt.errors import ManifestError, UsageError
@@ -47,6 +46,7 @@ from asr_adapt.model import (
 from asr_adapt.records import BiasList, Utterance
 from asr_adapt.settings import DECODED_TOGETHER, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
+from asr_adapt.token_cap import token_cap
 from asr_adapt.training.dataset import bucketed
 from asr_adapt.unlabelled.agreement import Vote, vote
 from asr_adapt.window import length_bucket
@@ -250,7 +250,7 @@ def decode_view(
     sounds = [view.change(loaded[u.utterance_id], own_chance(u)) for u in usable]
     hidden = encode_sounds(model, sounds, view_frames(model, length_bucket(batch[0].duration_s)))
     encode_s = time.perf_counter() - started
-    caps = [token_cap(u.duration_s) for u in usable]
+    caps = [token_cap(u.duration_s, u.language) for u in usable]
     for arm in arms:
         started = time.perf_counter()
         prompts = [arm.prompt(u.utterance_id) for u in usable]

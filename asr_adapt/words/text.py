@@ -6,8 +6,10 @@ version, so they travel with it. Reads and writes plain strings; never loads tor
 
 from __future__ import annotations
 
+import re
+import unicodedata
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -15,6 +17,9 @@ from types import ModuleType
 
 from asr_adapt.errors import UsageError
 from asr_adapt.words.spoken import normalise_spoken
+
+BY_LANGUAGE = "auto"
+"""Stands for the normaliser of the language that is spoken, see `normaliser_for`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +47,39 @@ def get_normaliser(name: str) -> Normaliser:
     ``raw`` evens out white space only. ``whisper-en`` is Whisper's own normaliser (Radford et al.
     2022, arXiv 2212.04356, appendix C). ``spoken-en`` is for radio and telephone: digits one by
     one, the spelling alphabet as letters, call signs, units and procedure words in one form.
+    ``basic`` is for every other language: Whisper's own for these (ibid.), which makes lower case
+    and takes out punctuation, but keeps vowel signs, without which words of Hindi or Thai are
+    others; what is written without spaces is taken apart, as there by language.
 
     Raises:
         UsageError: there is no such normaliser.
     """
     if name not in _NORMALISERS:
-        raise UsageError(f"normaliser '{name}': unknown; choose one of {', '.join(_NORMALISERS)}")
+        raise UsageError(f"normaliser '{name}': unknown; choose one of {', '.join(ASKED_FOR)}")
     return _NORMALISERS[name]
+
+
+def normaliser_for(name: str, languages: Iterable[str]) -> Normaliser:
+    """Return the normaliser that is asked for, or by ``auto`` the one for the speech at hand.
+
+    That is ``spoken-en`` where all of it is English, else ``basic``: the rules of the first would
+    read German "er" as a filler and "papa" as a letter.
+
+    Args:
+        name: a normaliser's name, or `BY_LANGUAGE`.
+        languages: ISO 639-1 codes of the speech; none stands for English.
+
+    Raises:
+        UsageError: there is no such normaliser.
+    """
+    if name != BY_LANGUAGE:
+        return get_normaliser(name)
+    return get_normaliser("spoken-en" if set(languages) <= {"en"} else "basic")
+
+
+def whispers_own(language: str) -> Normaliser:
+    """Return the normaliser that Whisper's authors score a language with, as far as we have it."""
+    return get_normaliser("whisper-en" if language == "en" else "basic")
 
 
 def _raw(text: str) -> str:
@@ -78,6 +109,36 @@ def _whisper_english() -> ModuleType:
     return module
 
 
+def _basic(text: str) -> str:
+    return _raw(_SPACELESS.sub(lambda run: f" {' '.join(_characters(run[0]))} ", _plain()(text)))
+
+
+@cache
+def _plain() -> Callable[[str], str]:
+    from whisper_normalizer.basic import BasicTextNormalizer
+
+    normaliser: Callable[[str], str] = BasicTextNormalizer(preserve_marks=True)
+    return normaliser
+
+
+_SPACELESS = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
+"""Thai, Lao, Burmese, Khmer, kana and Han, which are written without spaces between words."""
+
+
+def _characters(run: str) -> list[str]:
+    """Return characters with the marks that belong to them."""
+    characters: list[str] = []
+    for sign in run:
+        if characters and unicodedata.category(sign)[0] == "M":
+            characters[-1] += sign
+        else:
+            characters.append(sign)
+    return characters
+
+
 @cache
 def _spellings() -> dict[str, str]:
     """British to American; entries that are not one word for one word are damaged and left out."""
@@ -91,5 +152,9 @@ _NORMALISERS = {
         Normaliser("raw", "1", _raw),
         Normaliser("whisper-en", version("whisper-normalizer"), _whisper),
         Normaliser("spoken-en", "2", _spoken),
+        Normaliser("basic", f"1+{version('whisper-normalizer')}", _basic),
     )
 }
+
+ASKED_FOR = (BY_LANGUAGE, *_NORMALISERS)
+"""Names that `normaliser_for` knows."""

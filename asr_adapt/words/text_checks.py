@@ -71,7 +71,7 @@ def _character_problems(text: str, language: str, normaliser: Normaliser) -> Ite
         yield f"characters that are neither words nor punctuation: {shown}"
     if foreign := _foreign_scripts(text, language):
         yield f"letters that '{language}' is not written in ({', '.join(foreign)})"
-    elif language == "en" and normaliser.name != "raw":
+    elif language == "en" and normaliser.name not in ("raw", "basic"):
         left = {c for c in normaliser(text) if not c.isascii()}
         if left:
             shown = " ".join(sorted(left))

@@ -21,8 +21,8 @@ FLOORS = (
     "errors files findings records",
     # 1: sound, text and settings; nothing here knows of a file of utterances
     "audio channel environment mp3 progress scoring.alignment scoring.loops settings"
-    " spectrogram stopping voice_activity window words.controls words.numerals words.spoken"
-    " words.spoken_words words.text words.transcripts",
+    " spectrogram stopping token_cap voice_activity window words.controls words.numerals"
+    " words.spoken words.spoken_words words.text words.transcripts",
     # 2: utterances, phrases, adapters and logs on the disk, and where speech comes from
     "adapter base_weights.ctranslate2_format base_weights.ctranslate2_whisper"
     " base_weights.weight_cache base_weights.whisper_tokenizer config context.bias"
