@@ -7,7 +7,7 @@ LoRA, a transformers folder for a full fine-tune) and ``asr_adapt.json``, the ca
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,7 @@ class AdapterCard:
         settings: the training settings in full.
         versions: of asr-adapt, torch, transformers, peft.
         command: how it was made.
+        languages: ISO 639-1 codes of the labelled speech; empty on older cards.
     """
 
     method: str
@@ -86,6 +87,7 @@ class AdapterCard:
     strength_wer: tuple[Mapping[str, float], ...] = ()
     averaged: Mapping[str, Any] | None = None
     data_sha256: Mapping[str, str] | None = None
+    languages: tuple[str, ...] = ()
     card_version: int = field(default=CARD_VERSION)
 
     @property
@@ -97,6 +99,22 @@ class AdapterCard:
     def window(self) -> Window:
         """The window the adapter decodes with."""
         return Window(self.window_slack_frames, self.window_least_frames)
+
+
+def not_learned(card: AdapterCard, languages: Iterable[str]) -> str | None:
+    """Say that speech is in languages which the adapter did not learn; None where it is not.
+
+    Args:
+        card: of the adapter; where it names no languages, nothing is said.
+        languages: of the speech, ISO 639-1 codes.
+    """
+    others = sorted(set(languages) - set(card.languages))
+    if not others or not card.languages:
+        return None
+    return (
+        f"the adapter learned {', '.join(card.languages)}, and this speech is read as "
+        f"{', '.join(others)}: --language or a column language says what it is"
+    )
 
 
 def weight_file(folder: Path) -> Path:

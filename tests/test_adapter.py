@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asr_adapt.adapter import CARD_NAME, AdapterCard, read_card, write_card
+from asr_adapt.adapter import CARD_NAME, AdapterCard, not_learned, read_card, write_card
+from asr_adapt.api.session import Session, say_languages
 from asr_adapt.errors import DataError
 from asr_adapt.files import file_sha256
+from asr_adapt.progress import ProgressDisplay
 
 WEIGHTS = b"any bytes will do: the card knows their checksum"
 
@@ -103,3 +106,29 @@ def test_a_folder_without_card_or_weights_is_no_adapter(card: AdapterCard, tmp_p
         read_card(tmp_path)
     with pytest.raises(DataError, match="finetune"):
         read_card(tmp_path / "nowhere")
+
+
+def test_speech_of_another_language_than_was_learned_is_pointed_out(
+    card: AdapterCard, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    french = replace(card, languages=("fr",))
+    write_card(tmp_path, french)
+    assert read_card(tmp_path).languages == ("fr",)
+    assert not_learned(french, ["fr"]) is None
+    session = Session(ProgressDisplay())
+    say_languages(tmp_path, ["fr"], session)
+    assert capsys.readouterr().err == ""
+    say_languages(tmp_path, ["en"], session)
+    assert "learned fr" in capsys.readouterr().err
+    assert re.search(
+        r"learned fr.* read as en:.*--language", not_learned(french, ["fr", "en"]) or ""
+    )
+    change(tmp_path, languages=[])
+    assert not_learned(read_card(tmp_path), ["en"]) is None  # an older card does not say
+
+
+def test_an_older_card_names_no_languages(card: AdapterCard, tmp_path: Path) -> None:
+    row = json.loads((tmp_path / CARD_NAME).read_text())
+    del row["languages"]
+    (tmp_path / CARD_NAME).write_text(json.dumps(row))
+    assert read_card(tmp_path) == card

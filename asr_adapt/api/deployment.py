@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr_adapt.api.session import PathText, Session, default_reading
+from asr_adapt.api.session import PathText, Session, default_reading, say_languages
 from asr_adapt.files import check_out_folder
 from asr_adapt.settings import check_seed
 
@@ -88,6 +88,8 @@ def export(
 
         read = read_checked(Path(check), replace(reading, unlabelled=True), display, session.stop)
         pieces, _ = apply_long_policy(select_for_test(read, split, display.say), reading.long)
-        compared_by = normaliser_for(normaliser, {u.language for u in pieces}).name
+        languages = {u.language for u in pieces}
+        say_languages(adapter, languages, session)
+        compared_by = normaliser_for(normaliser, languages).name
         job = replace(job, clips=limited(pieces, limit, seed), normaliser=compared_by)
     return write_formats(job, Path(out), stop=session.stop, progress_for=display.start)

@@ -11,7 +11,14 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr_adapt.api.session import PathText, Phrases, Session, default_reading, read_phrases
+from asr_adapt.api.session import (
+    PathText,
+    Phrases,
+    Session,
+    default_reading,
+    read_phrases,
+    say_languages,
+)
 from asr_adapt.errors import UsageError
 from asr_adapt.files import check_out_folder
 from asr_adapt.records import ARMS
@@ -103,6 +110,8 @@ def evaluate(
     checked = read_checked(path, reading, display, session.stop)
     rows = select_for_test(checked, split, display.say)
     refuse_unlabelled(str(path), rows)
+    languages = {u.language for u in rows}
+    say_languages(adapter, languages, session)
     sets = [TestSet("test", "domain", path.name, rows)]
     if general:
         speech = read_checked(Path(general), reading, display, session.stop).utterances
@@ -117,7 +126,7 @@ def evaluate(
         bias_list=read_phrases(bias),
         prompts=prompts or PromptSettings(),
         decode=decode or DecodeSettings(),
-        normaliser=normaliser_for(normaliser, {u.language for u in rows}).name,
+        normaliser=normaliser_for(normaliser, languages).name,
         device=device,
         seed=seed,
         arms=arms,

@@ -5,7 +5,7 @@ Read by the other modules of the package. Reads lists of phrases; importing it l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -56,6 +56,14 @@ def default_reading() -> ReadingRules:
     from asr_adapt.own_data import ReadingRules
 
     return ReadingRules(ColumnNames())
+
+
+def say_languages(adapter: PathText | None, languages: Iterable[str], session: Session) -> None:
+    """Say where an adapter is to read languages that it did not learn."""
+    from asr_adapt.adapter import not_learned, read_card
+
+    if adapter and (notice := not_learned(read_card(Path(adapter)), languages)):
+        session.display.say(notice)
 
 
 def read_phrases(given: Phrases | None) -> BiasList | None:

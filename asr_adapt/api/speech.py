@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
-from asr_adapt.api.session import PathText, Phrases, Session, read_phrases
+from asr_adapt.api.session import PathText, Phrases, Session, read_phrases, say_languages
 from asr_adapt.files import check_out_folder
 from asr_adapt.records import language_code
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
@@ -74,5 +74,6 @@ def transcribe(
         device=device,
         formats=tuple(formats),
     )
+    say_languages(adapter, (job.language,), session)
     show, stop = session.display.start, session.stop
     return write_down([Path(p) for p in paths], job, Path(out), stop=stop, progress_for=show)

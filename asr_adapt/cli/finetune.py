@@ -192,7 +192,7 @@ def finetune(
             show_curve(drawn, out, output)
             return
         card = api.train_on(job, model, out, device=device, resume=resume, session=session)
-    show_adapter(card, out, model, output)
+    show_adapter(card, out, model, rules.language, output)
 
 
 def typed(parameter: str) -> bool:
@@ -201,9 +201,10 @@ def typed(parameter: str) -> bool:
     return source == ParameterSource.COMMANDLINE
 
 
-def show_adapter(card: AdapterCard, out: Path, model: str, output: Output) -> None:
+def show_adapter(card: AdapterCard, out: Path, model: str, language: str, output: Output) -> None:
     """Print what was trained and what to do with it."""
     single = next(row["wer"] for row in card.dev_wer if row["step"] == card.chosen_step)
+    test = ("TEST", *(("--language", language) if language != "en" else ()))
     best = card.averaged["wer"] if card.averaged and card.averaged["chosen"] else single
     record = {
         "adapter": str(out),
@@ -220,5 +221,5 @@ def show_adapter(card: AdapterCard, out: Path, model: str, output: Output) -> No
         f"adapter: {out}  step {card.chosen_step} of {card.steps}, dev WER {100 * best:.1f} %, "
         f"{card.label_minutes:.0f} min of labels, {card.training_s:.0f} s, "
         f"sha256 {card.weights_sha256[:12]}",
-        f"next: {as_typed('eval', 'TEST', '--model', model, '--adapter', out, '--out', 'RUN')}",
+        f"next: {as_typed('eval', *test, '--model', model, '--adapter', out, '--out', 'RUN')}",
     )

@@ -324,6 +324,7 @@ def make_card(
         settings=json.loads(json.dumps(asdict(job.settings))),
         versions=package_versions(),
         command=tuple(job.command),
+        languages=tuple(sorted({u.language for u in job.train})),
     )
 
 
