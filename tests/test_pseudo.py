@@ -41,6 +41,18 @@ def judged(votes: list[Vote], rule: KeepRule) -> dict[str, str]:
     return {v.utterance.utterance_id: v.reason for v in judge(clips, votes, rule, RAW)}
 
 
+def test_characters_without_spaces_between_words_are_not_taken_for_fast_speech() -> None:
+    """Eight characters of Japanese a second are a fast talker, eight words are nobody."""
+    votes = [
+        opinion("ja", text="次の便は三番線から出ます。注意して"),
+        opinion("en", text="we go " * 8),
+    ]
+    clips = [clip(vote.utterance_id) for vote in votes]
+    japanese, english = judge(clips, votes, ALL, get_normaliser("basic").function)
+    assert japanese.reason == "kept"
+    assert english.reason.startswith("too fast")
+
+
 def test_each_refusal_says_why() -> None:
     votes = [
         opinion("good"),

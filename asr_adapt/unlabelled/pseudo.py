@@ -20,6 +20,7 @@ from asr_adapt.files import write_json
 from asr_adapt.manifest import write_manifest
 from asr_adapt.records import PSEUDO_CONFIDENCE, Utterance
 from asr_adapt.unlabelled.agreement import AGREEMENT_SHARE, Vote
+from asr_adapt.words.text import words_said
 
 KEPT = "kept"
 REVIEW_NAME = "review.csv"
@@ -120,7 +121,7 @@ def objection(
         return f"sound: {vote.error}"
     if vote.flags:
         return f"flagged: {', '.join(vote.flags)}"
-    words_per_s = len(normalise(vote.text).split()) / utterance.duration_s
+    words_per_s = words_said(normalise(vote.text)) / utterance.duration_s
     if words_per_s > rule.most_words_per_s:
         return f"too fast: more than {rule.most_words_per_s:g} words a second"
     if words_per_s < rule.fewest_words_per_s:
