@@ -14,7 +14,7 @@ from asr_adapt.records import Utterance
 from asr_adapt.sources.asterisk import SOUND_PACKAGE, TEXT_PACKAGE, find_asterisk
 from asr_adapt.sources.debian import fetch_debian
 from asr_adapt.sources.fotaq import PACKAGE, read_fotaq, split_speakers
-from asr_adapt.splits import check_leaks
+from asr_adapt.splits import check_leaks, hold_out, shared_blocks
 from asr_adapt.spoken_calls.everyday import DEV_SENTENCES, SENTENCES
 from asr_adapt.words.text import get_normaliser
 
@@ -119,8 +119,12 @@ def test_the_dialogue_recipe_trains_on_no_name_of_its_test(packages: Path, tmp_p
     train, dev, test, general = (
         read_manifest(tmp_path / f"{n}.jsonl") for n in ("train", "dev", "test", "general")
     )
-    assert (len(train), len(dev), len(test), len(general)) == (300, 40, 80, 100)
-    assert not {u.utterance_id for u in train} & {u.utterance_id for u in general}
-    check_leaks(general, [*dev, *test])
+    assert (len(train), len(dev), len(test), len(general)) == (300, 40, 80, 120)
+    assert not {u.utterance_id for u in [*train, *dev]} & {u.utterance_id for u in general}
+    held, rest = hold_out(general, train, 80, 1)
+    assert len(held) >= 20
+    assert not shared_blocks(train, [general[i] for i in held])
+    check_leaks([general[i] for i in rest], [*dev, *test])
+    check_leaks(general, test)
     check_leaks([*train, *dev], test)
     check_leaks(train, dev)
