@@ -96,7 +96,7 @@ def evaluate(
     from asr_adapt.evaluation import evaluate as decode_run
     from asr_adapt.own_data import read_checked, refuse_unlabelled, select_for_test
     from asr_adapt.reporting.make import ReportWishes
-    from asr_adapt.words.text import normaliser_for
+    from asr_adapt.words.text import check_normaliser, normaliser_for
 
     session, reading = session or Session(), reading or default_reading()
     display = session.display
@@ -106,7 +106,7 @@ def evaluate(
     if strength is not None and adapter is None:
         raise UsageError("--strength: needs --adapter, a part of whose change it applies")
     ReportWishes(also, embed_audio, log_to).check()
-    normaliser_for(normaliser, ())
+    check_normaliser(normaliser)
     checked = read_checked(path, reading, display, session.stop)
     rows = select_for_test(checked, split, display.say)
     refuse_unlabelled(str(path), rows)

@@ -144,12 +144,12 @@ def training_job(
     )
     from asr_adapt.splits import check_leaks
     from asr_adapt.training.train_job import TrainJob
-    from asr_adapt.words.text import normaliser_for
+    from asr_adapt.words.text import check_normaliser, normaliser_for
 
     session, reading = session or Session(), reading or default_reading()
     display = session.display
     check_seed(seed)
-    normaliser_for(normaliser, ())
+    check_normaliser(normaliser)
     checked = read_checked(Path(data), reading, display, session.stop)
     dev_data = None
     if dev:

@@ -88,9 +88,9 @@ def pick(
         )
         from asr_adapt.unlabelled.pseudo import without_text
         from asr_adapt.unlabelled.views import ViewJob, decode_and_vote
-        from asr_adapt.words.text import normaliser_for
+        from asr_adapt.words.text import check_normaliser, normaliser_for
 
-        normaliser_for(normaliser, ())
+        check_normaliser(normaliser)
         budget = Budget(count, minutes)
         folder = decoded_folder(out)
         refuse_corrected(out, folder)

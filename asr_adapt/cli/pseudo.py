@@ -100,9 +100,9 @@ def pseudo(
             write_record,
         )
         from asr_adapt.unlabelled.views import ViewJob, decode_and_vote
-        from asr_adapt.words.text import normaliser_for
+        from asr_adapt.words.text import check_normaliser, normaliser_for
 
-        normaliser_for(normaliser, ())
+        check_normaliser(normaliser)
         rule = KeepRule(min_confidence, best_share)
         refuse_corrected(out / REVIEW_NAME, out)
         rows = read_checked(data, replace(rules, unlabelled=True), display, stop).utterances

@@ -121,9 +121,9 @@ def tune_bias_command(
         from asr_adapt.context.tuning import Space, strategies_to_try
         from asr_adapt.own_data import read_checked, select_for_test
         from asr_adapt.settings import PromptSettings
-        from asr_adapt.words.text import normaliser_for
+        from asr_adapt.words.text import check_normaliser, normaliser_for
 
-        normaliser_for(normaliser, ())
+        check_normaliser(normaliser)
         if split == "test":
             raise UsageError("--split test: test speech must not choose settings; use dev speech")
         shown = read_bias_list(examples) if examples else None

@@ -77,6 +77,15 @@ def normaliser_for(name: str, languages: Iterable[str]) -> Normaliser:
     return get_normaliser("spoken-en" if set(languages) <= {"en"} else "basic")
 
 
+def check_normaliser(name: str) -> None:
+    """Refuse a name that `normaliser_for` does not know, before anything is read.
+
+    Raises:
+        UsageError: there is no such normaliser.
+    """
+    normaliser_for(name, ())
+
+
 def whispers_own(language: str) -> Normaliser:
     """Return the normaliser that Whisper's authors score a language with, as far as we have it."""
     return get_normaliser("whisper-en" if language == "en" else "basic")
