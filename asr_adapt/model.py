@@ -364,8 +364,8 @@ def refuse_languages(
     for language, u in first.items():
         if problem := language_problem(generation, name, language):
             raise DataError(
-                f"utterance '{u.utterance_id}': {problem} ({counts[language]} of {counts.total()} "
-                "utterances); languages are ISO 639-1 codes, such as en"
+                f"utterance '{u.utterance_id}': {problem} "
+                f"({counts[language]} of {counts.total()} utterances)"
             )
 
 
@@ -373,8 +373,16 @@ def language_problem(generation: GenerationConfig, name: str, language: str) -> 
     """Say why a model cannot write down a language; None where it can."""
     if generation.is_multilingual:
         known = f"<|{language}|>" in generation.lang_to_id
-        return None if known else f"language {language!r}: {name} does not know it"
-    return None if language == "en" else f"language {language!r}: {name} knows English only"
+        if known:
+            return None
+        codes = "languages are ISO 639-1 codes, such as en"
+        return f"language {language!r}: {name} does not know it; {codes}"
+    if language == "en":
+        return None
+    return (
+        f"language {language!r}: {name} knows English only (en); for others take a multilingual "
+        "model, such as whisper-base"
+    )
 
 
 def decoder_start(model: SpeechModel, language: str) -> list[int]:

@@ -129,7 +129,7 @@ def transcribe(
     """
     generation = read_generation(job.weights)
     if problem := language_problem(generation, job.weights.name, job.language):
-        raise DataError(f"{problem}; languages are ISO 639-1 codes, such as en")
+        raise DataError(problem)
     recordings = open_recordings(audio)
     made_with = open_folder(out_dir, job, recordings)
     lacking = lacking_text(out_dir)

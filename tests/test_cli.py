@@ -487,7 +487,7 @@ def test_a_language_the_model_does_not_know_is_named_with_its_utterance(
     clips = tmp_path / "clips"
     write_manifest(data, [replace(u, audio_path=clips / u.audio_path.name) for u in rows])
     who = f"utterance '{rows[3].utterance_id}': language '{language}'"
-    refused(reading(data), 3, who, "1 of ", "such as en")
+    refused(reading(data), 3, who, "1 of ", "such as whisper-base")
 
 
 @pytest.mark.parametrize("command", ["pseudo", "pick", "tune-bias", "transcribe"])
@@ -502,7 +502,7 @@ def test_a_language_the_model_does_not_know_is_refused_before_anything_is_writte
     budget = ("--count", 1) if command == "pick" else ()
     out = tmp_path / "out"
     arguments = (command, what, "--model", model, "--out", out, "--language", "zz", *budget)
-    refused(call(*arguments), 3, "language 'zz'", "such as en")
+    refused(call(*arguments), 3, "language 'zz'", "such as whisper-base")
     assert not out.exists()
 
 
