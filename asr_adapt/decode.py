@@ -29,7 +29,6 @@ from asr_adapt.context.phrase_tree import TokenRules
 from asr_adapt.errors import AudioError
 from asr_adapt.hypotheses import HypothesisLog
 from asr_adapt.model import (
-    MAX_DECODER_TOKENS,
     SpeechModel,
     autocast,
     autocast_steps,
@@ -42,7 +41,7 @@ from asr_adapt.scoring.loops import flag_text
 from asr_adapt.settings import BoostSettings, DecodeSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.suppression import suppression
-from asr_adapt.token_cap import token_cap
+from asr_adapt.token_cap import MAX_DECODER_TOKENS, token_cap
 from asr_adapt.training.dataset import bucketed
 from asr_adapt.window import MAX_FRAMES, length_bucket
 

@@ -37,8 +37,6 @@ from asr_adapt.records import Utterance
 from asr_adapt.settings import LoraSettings
 from asr_adapt.window import FULL_WINDOW, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, Window
 
-MAX_DECODER_TOKENS = 448
-
 
 @dataclass(frozen=True, slots=True)
 class SpeechModel:

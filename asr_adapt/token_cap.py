@@ -25,6 +25,10 @@ SPELLED_LANGUAGES = frozenset(
     )
 )
 SPARE = 10
+MAX_DECODER_TOKENS = 448
+"""Positions of Whisper's decoder (Radford et al. 2022, arXiv 2212.04356)."""
+START_TOKENS = 4
+"""Before an untold text: start, language, task, no timestamps."""
 
 
 def tokens_per_s(language: str) -> int:
@@ -35,8 +39,9 @@ def tokens_per_s(language: str) -> int:
 
 
 def token_cap(duration_s: float, language: str) -> int:
-    """Return the most tokens that are decoded for an utterance."""
-    return tokens_per_s(language) * length_bucket(duration_s) + SPARE
+    """Return the most tokens that are decoded for an utterance, which the decoder has room for."""
+    cap = tokens_per_s(language) * length_bucket(duration_s) + SPARE
+    return min(cap, MAX_DECODER_TOKENS - START_TOKENS)
 
 
 def in_words(languages: Iterable[str]) -> str:

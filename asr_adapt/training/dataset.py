@@ -27,9 +27,10 @@ from asr_adapt.context.bias import (
 from asr_adapt.context.distractors import sound_alikes
 from asr_adapt.errors import DataError
 from asr_adapt.links import draw_link, received
-from asr_adapt.model import MAX_DECODER_TOKENS, SpeechModel, mel_features, prompted_start
+from asr_adapt.model import SpeechModel, mel_features, prompted_start
 from asr_adapt.records import Utterance
 from asr_adapt.settings import Augmentation, PromptMix, PromptSettings, ReplaySettings
+from asr_adapt.token_cap import MAX_DECODER_TOKENS
 from asr_adapt.window import MAX_FRAMES, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, Window, length_bucket
 
 LONGEST_SAMPLES = MAX_FRAMES * SAMPLES_PER_FRAME
