@@ -9,6 +9,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -165,6 +166,8 @@ def test_real_lines_are_of_fair_length_and_no_speaker_has_them_all() -> None:
     assert not {"short", "long", "digits", "slow"} & {item.utterance_id for item in drawn}
     assert drawn == real_lines.draw_lines(lines, 50, (1, 2))
     assert drawn != real_lines.draw_lines(lines, 50, (1, 3))
+    unknown = [replace(item, speaker=None) for item in lines]
+    assert len(real_lines.draw_lines(unknown, 120, (1, 2))) == 120
 
 
 @pytest.mark.parametrize(
@@ -192,7 +195,7 @@ def test_preparing_gives_clean_training_and_received_test_sets(
     """A small size, made in one go and made after an interruption: the same bytes."""
     assert pytestconfig.cache is not None
     cache = pytestconfig.cache.mkdir("debian-packages")
-    small = data.Size(6, 2, 4, 4, 4, 4, 4, 2, 1, 1, 3, 2, 3, kokoro_train=0, kokoro_scored=0)
+    small = data.Size(6, 2, 4, 4, 0, 4, 4, 4, 2, 1, 1, 3, 2, 3, kokoro_train=0, kokoro_scored=0)
     monkeypatch.setitem(prepare.SIZES, "demo", small)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     prepare.prepare(cache, whole, "demo", 3)

@@ -236,7 +236,9 @@ def test_preparing_makes_every_set_once_and_again_the_same(
     cache = pytestconfig.cache.mkdir("debian-packages")
     monkeypatch.setenv("ASR_ADAPT_CACHE", str(cache))
     real = load_domain(name)
-    small = {"demo": Size(4, 2, 3, 3, 2, 3, 3, 2, 1, 1, 3, 2, 3, kokoro_train=0, kokoro_scored=0)}
+    small = {
+        "demo": Size(4, 2, 3, 3, 0, 2, 3, 3, 2, 1, 1, 3, 2, 3, kokoro_train=0, kokoro_scored=0)
+    }
     domain = Domain(
         real.name, real.version, real.folder, real.grammar, real.read_lexicons, real.voices, small,
         real.radio, real.other_radios,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +15,8 @@ from asr_adapt.records import Utterance
 from asr_adapt.sources.asterisk import SOUND_PACKAGE, TEXT_PACKAGE, find_asterisk
 from asr_adapt.sources.debian import fetch_debian
 from asr_adapt.sources.fotaq import PACKAGE, read_fotaq, split_speakers
+from asr_adapt.sources.sky import PACKAGE as SKY_PACKAGE
+from asr_adapt.sources.sky import read_sky
 from asr_adapt.splits import check_leaks, hold_out, shared_blocks
 from asr_adapt.spoken_calls.everyday import DEV_SENTENCES, SENTENCES
 from asr_adapt.words.text import get_normaliser
@@ -55,6 +58,16 @@ def test_the_game_has_its_lines(fotaq: list[Utterance]) -> None:
     # Speech runs at two to four words a second; texts given to the wrong file would not.
     rates = [len((u.reference or "").split()) / u.duration_s for u in known if u.duration_s >= 2]
     assert 2 < float(np.median(rates)) < 3
+    assert float(np.quantile(rates, 0.99)) < 5
+
+
+def test_the_second_game_has_its_lines(packages: Path, tmp_path: Path) -> None:
+    lines = read_sky(fetch_debian(SKY_PACKAGE, packages), tmp_path, (4.0, 8.0))
+    assert len(lines) > 250
+    texts = [line.reference or "" for line in lines]
+    assert all(re.fullmatch(r"[A-Za-z0-9' .,!?-]+", text) for text in texts)
+    rates = [len(line.reference.split()) / line.duration_s for line in lines if line.reference]
+    assert 2 < float(np.median(rates)) < 3.5
     assert float(np.quantile(rates, 0.99)) < 5
 
 

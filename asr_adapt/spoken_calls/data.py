@@ -26,11 +26,11 @@ from asr_adapt.files import write_whole
 from asr_adapt.manifest import write_manifest
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import Utterance
-from asr_adapt.sources.fotaq import CREDIT, PACKAGE
+from asr_adapt.sources import fotaq, sky
 from asr_adapt.sources.prepared import is_prepared, note_prepared
 from asr_adapt.spoken_calls import everyday
 from asr_adapt.spoken_calls.calls import SPLITS, Call, Grammar, Lexicon, make_calls
-from asr_adapt.spoken_calls.real_lines import read_real_lines
+from asr_adapt.spoken_calls.real_lines import read_real_lines, read_second_cast
 from asr_adapt.voices import SpeechRequest, find_voice, say_files
 
 REAL_SETS = ("real_train", "real_dev", "real", "general", "general_dev")
@@ -80,13 +80,15 @@ class Size:
 
     Its speech is the most natural and the slowest to make, 5 s a call where others take half of
     one. So it speaks a third of the training calls at full size, none of the demo's, and few of
-    what a demo is measured on.
+    what a demo is measured on. ``second_cast`` are lines of other actors to train on, for which a
+    demo has no time.
     """
 
     train: int
     dev: int
     test: int
     real_train: int
+    second_cast: int
     real_dev: int
     real: int
     general: int
@@ -106,6 +108,7 @@ SIZES = {
         dev=30,
         test=100,
         real_train=1000,
+        second_cast=0,
         real_dev=20,
         real=200,
         general=200,
@@ -123,6 +126,7 @@ SIZES = {
         dev=60,
         test=200,
         real_train=1400,
+        second_cast=1500,
         real_dev=30,
         real=300,
         general=1240,
@@ -250,14 +254,16 @@ def make_sets(
         display: told how far things are.
     """
     cache_dir, out_dir = folders
-    display.say(f"Debian {PACKAGE}: {CREDIT}")
-    lines = read_real_lines(
-        cache_dir,
-        (name for split in ("dev", "test") for name in lexicons[split].unheard_names()),
-        {set_name: getattr(size, set_name) for set_name in REAL_SETS},
-        seed,
-        display.start("reading real voices"),
-    )
+    unheard = [name for split in ("dev", "test") for name in lexicons[split].unheard_names()]
+    display.say(f"Debian {fotaq.PACKAGE}: {fotaq.CREDIT}")
+    counts = {set_name: getattr(size, set_name) for set_name in REAL_SETS}
+    progress = display.start("reading real voices")
+    lines = read_real_lines(cache_dir, unheard, counts, seed, progress)
+    trained = lines["real_train"]
+    if size.second_cast:
+        display.say(f"Debian {sky.PACKAGE}: {sky.CREDIT}")
+        progress = display.start("reading more real voices")
+        trained += read_second_cast(cache_dir, unheard, size.second_cast, seed, progress)
     counts = {"train": size.train, "dev": size.dev, "test": size.test}
     plans = {}
     for split in SPLITS:
@@ -282,7 +288,7 @@ def make_sets(
     synthetic = [_keep(row, out_dir, "clean") for row in calls["train"]]
     sets = {
         "calls.jsonl": synthetic,
-        "train.jsonl": [*synthetic, *(_keep(r, out_dir, "clean") for r in lines["real_train"])],
+        "train.jsonl": [*synthetic, *(_keep(r, out_dir, "clean") for r in trained)],
         "general.jsonl": [
             _keep(row, out_dir, "none")
             for row in [*lines["general"], *lines["general_dev"], *clear]

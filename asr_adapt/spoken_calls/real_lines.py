@@ -1,7 +1,8 @@
-"""Lines of real voices for the radio: drawn from a voice-acted game, by speaker.
+"""Lines of real voices for the radio: drawn from two voice-acted games.
 
-Fetches a Debian package into the cache, where the lines stay as the MP3 they are; `prepare.py`
-copies them or sends them over the radio. Speakers of the test set are in no other set.
+Fetches Debian packages into the cache, where the lines stay as they were recorded; `prepare.py`
+copies them or sends them over the radio. The first game is split by speaker: those of the test set
+are in no other set. The second has other actors, and is trained on only.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from asr_adapt.records import Utterance
+from asr_adapt.sources import fotaq, sky
 from asr_adapt.sources.debian import fetch_debian
-from asr_adapt.sources.fotaq import PACKAGE, read_fotaq, split_speakers
 
 REAL_S = (2.0, 8.0)
 GENERAL_S = (0.8, 12.0)
@@ -51,8 +52,9 @@ def read_real_lines(
         The lines by the names in ``counts``, without context.
     """
     names = {_words(name) for name in unheard}
-    game_dir = fetch_debian(PACKAGE, cache_dir)
-    speakers = split_speakers(read_fotaq(game_dir, cache_dir / "fotaq-speech", progress))
+    game_dir = fetch_debian(fotaq.PACKAGE, cache_dir)
+    lines = fotaq.read_fotaq(game_dir, cache_dir / "fotaq-speech", progress)
+    speakers = fotaq.split_speakers(lines)
     train = [line for line in speakers.train if not says_any(line.reference or "", names)]
     dev = [line for line in speakers.dev if not says_any(line.reference or "", names)]
     real_train = draw_lines(train, counts["real_train"], (seed, 10))
@@ -69,20 +71,35 @@ def read_real_lines(
     }
 
 
+def read_second_cast(
+    cache_dir: Path,
+    unheard: Iterable[str],
+    count: int,
+    seed: int,
+    progress: Callable[[int, int], None],
+) -> list[Utterance]:
+    """Draw lines of the second game to train on; see `read_real_lines`."""
+    names = {_words(name) for name in unheard}
+    game_dir = fetch_debian(sky.PACKAGE, cache_dir)
+    lines = sky.read_sky(game_dir, cache_dir / "sky-speech", REAL_S, progress)
+    heard = [line for line in lines if not says_any(line.reference or "", names)]
+    return draw_lines(heard, count, (seed, 15))
+
+
 def draw_lines(
     lines: Iterable[Utterance],
     count: int,
     seed: tuple[int, ...],
     lengths_s: tuple[float, float] = REAL_S,
 ) -> list[Utterance]:
-    """Draw lines of fair length and pace, no speaker with more than `SPEAKER_SHARE` of them."""
+    """Draw lines of fair length and pace, no known speaker with more than `SPEAKER_SHARE`."""
     usable = [line for line in lines if is_usable(line, lengths_s)]
     most = round(SPEAKER_SHARE * count)
     taken: Counter[str | None] = Counter()
     drawn: list[Utterance] = []
     for index in np.random.default_rng(seed).permutation(len(usable)):
         line = usable[index]
-        if len(drawn) < count and taken[line.speaker] < most:
+        if len(drawn) < count and (line.speaker is None or taken[line.speaker] < most):
             taken[line.speaker] += 1
             drawn.append(_real_row(line))
     return drawn

