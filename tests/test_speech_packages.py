@@ -62,8 +62,8 @@ def test_the_game_has_its_lines(fotaq: list[Utterance]) -> None:
 
 
 def test_the_second_game_has_its_lines(packages: Path, tmp_path: Path) -> None:
-    lines = read_sky(fetch_debian(SKY_PACKAGE, packages), tmp_path, (4.0, 8.0))
-    assert len(lines) > 250
+    lines = read_sky(fetch_debian(SKY_PACKAGE, packages), tmp_path, (3.0, 8.0))
+    assert len(lines) > 390
     texts = [line.reference or "" for line in lines]
     assert all(re.fullmatch(r"[A-Za-z0-9' .,!?-]+", text) for text in texts)
     rates = [len(line.reference.split()) / line.duration_s for line in lines if line.reference]
