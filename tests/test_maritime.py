@@ -195,7 +195,7 @@ def test_preparing_gives_clean_training_and_received_test_sets(
     """A small size, made in one go and made after an interruption: the same bytes."""
     assert pytestconfig.cache is not None
     cache = pytestconfig.cache.mkdir("debian-packages")
-    small = data.Size(6, 2, 4, 4, 0, 4, 4, 4, 2, 1, 1, 3, 2, 3, kokoro_train=0, kokoro_scored=0)
+    small = data.Size(6, 2, 4, 4, 2, 4, 4, 4, 2, 1, 1, 3, 2, 3, kokoro_train=0, kokoro_scored=0)
     monkeypatch.setitem(prepare.SIZES, "demo", small)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     prepare.prepare(cache, whole, "demo", 3)
@@ -209,7 +209,7 @@ def test_preparing_gives_clean_training_and_received_test_sets(
 
     sets = {path.stem: read_manifest(path) for path in whole.glob("*.jsonl")}
     counts = {name: len(rows) for name, rows in sets.items()}
-    spoken = {"calls": 6, "train": 13, "dev": 8, "test": 4, "real": 4, "general": 4 + 2 + 1 + 1}
+    spoken = {"calls": 6, "train": 15, "dev": 8, "test": 4, "real": 4, "general": 4 + 2 + 1 + 1}
     assert counts == {**spoken, "silence": 3}
     for name, channel in (
         ("general", "none"),
@@ -218,6 +218,9 @@ def test_preparing_gives_clean_training_and_received_test_sets(
         ("silence", "vhf"),
     ):
         assert {row.tags["channel"] for row in sets[name]} == {channel}
+    second = [row for rows in sets.values() for row in rows if row.utterance_id.startswith("sky-")]
+    assert len(second) == 2
+    assert all(row in sets["train"] for row in second)
     trained = {row.speaker for row in sets["train"]}
     unheard = [row for row in sets["general"] if row.speaker not in trained]
     assert len([row for row in unheard if row.tags.get("set") == "real"]) >= 2

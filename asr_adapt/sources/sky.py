@@ -1,6 +1,6 @@
 """Beneath a Steel Sky: an hour of voice-acted English lines that say something, as utterances.
 
-Reads the unpacked Debian package ``beneath-a-steel-sky`` and writes its recordings into a folder.
+Reads the unpacked Debian package ``beneath-a-steel-sky`` and writes recordings into a folder.
 Its actors are not those of `asr_adapt.sources.fotaq`, and nothing says which of them speaks a line:
 it is speech to train on, not to split.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from asr_adapt.errors import DataError
@@ -35,22 +35,16 @@ _STRESSED = re.compile(r"[A-Z][A-Z']*[A-Z]")
 _OPENING = re.compile(r"^[a-z]|(?<=[^.][.!?] )[a-z]|\bi\b")  # of a sentence, and the word "I"
 
 
-def read_sky(
-    game_dir: Path,
-    out_dir: Path,
-    lengths_s: tuple[float, float],
-    progress: Callable[[int, int], None] | None = None,
-) -> list[Utterance]:
-    """Read the recordings of a length that have a text, and write them into a folder.
+def read_sky(game_dir: Path, speech_dir: Path, lengths_s: tuple[float, float]) -> list[Utterance]:
+    """Read which recordings of a length have a text; `write_recordings` writes them.
 
     Words in capitals, which stand for stress, are written in small letters, and the dots of a line
     that goes on from another are taken off.
 
     Args:
         game_dir: the unpacked package, or any folder above ``sky.dsk``.
-        out_dir: where the speech goes, as ``<number>.wav``; files that are there are kept.
+        speech_dir: where the speech is to lie, as ``<number>.wav``.
         lengths_s: the shortest and longest recording.
-        progress: called with (done, total) after each file.
 
     Returns:
         The utterances by number, without speaker or context.
@@ -60,30 +54,42 @@ def read_sky(
     """
     archive = read_archive(_find_data(game_dir))
     shortest, longest = lengths_s
-    spoken = [
-        (number, text, duration_s)
+    return [
+        Utterance(
+            utterance_id=f"sky-{number}",
+            audio_path=speech_dir / f"{number}.wav",
+            start_s=0.0,
+            duration_s=duration_s,
+            reference=plain_text(text),
+            recording_id=f"sky-{number}",
+        )
         for number, text in sorted(read_texts(archive).items())
         if shortest <= (duration_s := count_samples(archive, number) / SAMPLE_RATE_HZ) <= longest
     ]
-    out_dir.mkdir(parents=True, exist_ok=True)
-    utterances = []
-    for done, (number, text, duration_s) in enumerate(spoken, start=1):
-        path = out_dir / f"{number}.wav"
+
+
+def write_recordings(
+    game_dir: Path,
+    utterances: Sequence[Utterance],
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Unpack the recordings of utterances that `read_sky` returned; those that are there are kept.
+
+    Args:
+        game_dir: as there.
+        utterances: all or some of them.
+        progress: called with (done, total) after each file.
+
+    Raises:
+        DataError: a recording cannot be unpacked.
+    """
+    archive = read_archive(_find_data(game_dir))
+    for done, path in enumerate((item.audio_path for item in utterances), start=1):
         if not path.exists():
-            _write_wav(path, read_samples(archive, number))
-        utterances.append(
-            Utterance(
-                utterance_id=f"sky-{number}",
-                audio_path=path,
-                start_s=0.0,
-                duration_s=duration_s,
-                reference=plain_text(text),
-                recording_id=f"sky-{number}",
-            )
-        )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_wav(path, read_samples(archive, int(path.stem)))
         if progress:
-            progress(done, len(spoken))
-    return utterances
+            progress(done, len(utterances))
 
 
 def plain_text(text: str) -> str:

@@ -254,16 +254,7 @@ def make_sets(
         display: told how far things are.
     """
     cache_dir, out_dir = folders
-    unheard = [name for split in ("dev", "test") for name in lexicons[split].unheard_names()]
-    display.say(f"Debian {fotaq.PACKAGE}: {fotaq.CREDIT}")
-    counts = {set_name: getattr(size, set_name) for set_name in REAL_SETS}
-    progress = display.start("reading real voices")
-    lines = read_real_lines(cache_dir, unheard, counts, seed, progress)
-    trained = lines["real_train"]
-    if size.second_cast:
-        display.say(f"Debian {sky.PACKAGE}: {sky.CREDIT}")
-        progress = display.start("reading more real voices")
-        trained += read_second_cast(cache_dir, unheard, size.second_cast, seed, progress)
+    lines = draw_real_voices(lexicons, size, seed, cache_dir, display)
     counts = {"train": size.train, "dev": size.dev, "test": size.test}
     plans = {}
     for split in SPLITS:
@@ -288,7 +279,7 @@ def make_sets(
     synthetic = [_keep(row, out_dir, "clean") for row in calls["train"]]
     sets = {
         "calls.jsonl": synthetic,
-        "train.jsonl": [*synthetic, *(_keep(r, out_dir, "clean") for r in trained)],
+        "train.jsonl": [*synthetic, *(_keep(r, out_dir, "clean") for r in lines["real_train"])],
         "general.jsonl": [
             _keep(row, out_dir, "none")
             for row in [*lines["general"], *lines["general_dev"], *clear]
@@ -303,6 +294,27 @@ def make_sets(
     sets["dev.jsonl"] += quiet("dev-silence", size.silence_dev)
     sets["silence.jsonl"] = quiet("silence", size.silence)
     return sets
+
+
+def draw_real_voices(
+    lexicons: Mapping[str, Lexicon],
+    size: Size,
+    seed: int,
+    cache_dir: Path,
+    display: ProgressDisplay,
+) -> dict[str, list[Utterance]]:
+    """Draw the lines of `REAL_SETS`; those of the second game stand among ``real_train``."""
+    unheard = [name for split in ("dev", "test") for name in lexicons[split].unheard_names()]
+    display.say(f"Debian {fotaq.PACKAGE}: {fotaq.CREDIT}")
+    counts = {set_name: getattr(size, set_name) for set_name in REAL_SETS}
+    progress = display.start("reading real voices")
+    lines = read_real_lines(cache_dir, unheard, counts, seed, progress)
+    if size.second_cast:
+        display.say(f"Debian {sky.PACKAGE}: {sky.CREDIT}")
+        progress = display.start("reading more real voices")
+        others = read_second_cast(cache_dir, unheard, size.second_cast, seed, progress)
+        lines["real_train"] = [*lines["real_train"], *others]
+    return lines
 
 
 def plan_calls(

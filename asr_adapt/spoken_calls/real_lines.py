@@ -81,9 +81,11 @@ def read_second_cast(
     """Draw lines of the second game to train on; see `read_real_lines`."""
     names = {_words(name) for name in unheard}
     game_dir = fetch_debian(sky.PACKAGE, cache_dir)
-    lines = sky.read_sky(game_dir, cache_dir / "sky-speech", REAL_S, progress)
+    lines = sky.read_sky(game_dir, cache_dir / "sky-speech", REAL_S)
     heard = [line for line in lines if not says_any(line.reference or "", names)]
-    return draw_lines(heard, count, (seed, 15))
+    drawn = draw_lines(heard, count, (seed, 15))
+    sky.write_recordings(game_dir, drawn, progress)
+    return drawn
 
 
 def draw_lines(
