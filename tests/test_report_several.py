@@ -104,6 +104,21 @@ def test_sets_without_a_common_utterance_stay_apart(tmp_path: Path) -> None:
     ]
 
 
+def test_sets_that_are_alike_in_part_and_give_one_name_to_two_sounds_stay_apart(
+    tmp_path: Path,
+) -> None:
+    """As two sizes of a recipe do: the same draw of sentences, other voices for most of them."""
+    first, second = (make_run(tmp_path / name, count=3) for name in ("a", "b"))
+
+    def speak_again(row: dict[str, Any]) -> None:
+        if row["utterance_id"] == "call-001":
+            row.update(audio_path="audio/other.wav", duration_s=row["duration_s"] + 0.3)
+
+    edit_rows(second / "sets" / "test" / "manifest.jsonl", speak_again)
+    report = build_report([first, second], tmp_path / "out")
+    assert [part.entry.name for part in report.sets] == ["test", "real", "general", "test (b)"]
+
+
 def test_other_speech_under_the_same_name_is_refused(tmp_path: Path) -> None:
     first, second = (make_run(tmp_path / name, count=2) for name in ("a", "b"))
     path = second / "sets" / "test" / "manifest.jsonl"

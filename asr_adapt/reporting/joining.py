@@ -24,10 +24,11 @@ def merge_sets(runs: Sequence[Run]) -> tuple[RunSet, ...]:
     """Join the sets of several runs.
 
     Sets of one name without a common utterance stay apart, and so do those that have it in another
-    sound file or over another channel: the same lines over two radios are two sets. Arms of several
-    runs are scored on the phrases that any of these runs was told, so that what is asked of each is
-    the same. An arm that several runs decoded to the same texts is one arm; where texts differ, all
-    arms that are not shared carry the name of their run.
+    sound file or over another channel: the same lines over two radios are two sets. So do sets that
+    are alike in part and have one name for two sounds. Arms of several runs are scored on the
+    phrases that any of these runs was told, so that what is asked of each is the same. An arm that
+    several runs decoded to the same texts is one arm; where texts differ, all arms that are not
+    shared carry the name of their run.
 
     Raises:
         DataError: runs disagree about what is said in an utterance or how long it is.
@@ -44,19 +45,23 @@ def merge_sets(runs: Sequence[Run]) -> tuple[RunSet, ...]:
 
 
 def _alike(group: Sequence[_Labelled], entry: RunSet) -> bool:
-    sounds = _sounds(entry)
-    return any(known.name == entry.name and sounds & _sounds(known) for _, known in group)
+    """Whether a set belongs to a group: they share sounds, and no name stands for two of them."""
+    known = [each for _, other in group if other.name == entry.name for each in other.utterances]
+    by_name = {each.utterance_id: each for each in known}
+    heard = {_sound(each) for each in known}
+    return any(_sound(each) in heard for each in entry.utterances) and not any(
+        _sound(each) not in heard and _difference(by_name[each.utterance_id], each)
+        for each in entry.utterances
+        if each.utterance_id in by_name
+    )
 
 
-def _sounds(entry: RunSet) -> set[tuple[str | None, ...]]:
+def _sound(utterance: Utterance) -> tuple[str | None, ...]:
     """Return what tells sounds apart wherever they lie and whatever format they are kept in.
 
     Recipes name a clip after its line and its speaker, so the same name may come over two channels.
     """
-    return {
-        (each.utterance_id, each.audio_path.stem, each.tags.get("channel"))
-        for each in entry.utterances
-    }
+    return (utterance.utterance_id, utterance.audio_path.stem, utterance.tags.get("channel"))
 
 
 def _distinct(entries: Sequence[_Labelled]) -> list[RunSet]:
