@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from asr_adapt.errors import DataError
-from asr_adapt.sources.sky import plain_text, read_sky, write_recordings
+from asr_adapt.sources.sky import open_sky, plain_text, read_sky, write_recordings
 from asr_adapt.sources.sky_format import (
     CODES,
     SAMPLE_RATE_HZ,
@@ -112,8 +112,9 @@ def test_recordings_come_out_as_they_went_in(game: Path) -> None:
 def test_utterances_are_sounds_of_their_length(game: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     out = tmp_path / "speech"
-    lines = read_sky(tmp_path, out, (0.5, 2.0))
-    write_recordings(tmp_path, lines, lambda *state: seen.append(state))
+    archive = open_sky(tmp_path)
+    lines = read_sky(archive, out, (0.5, 2.0))
+    write_recordings(archive, lines, lambda *state: seen.append(state))
     assert [line.reference for line in lines][:4] == [
         "Hello, son! Still here then?",
         "Ok.",
@@ -127,9 +128,9 @@ def test_utterances_are_sounds_of_their_length(game: Path, tmp_path: Path) -> No
         assert line.speaker is None
     assert seen[-1] == (len(lines), len(lines))
     before = [line.audio_path.stat().st_mtime_ns for line in lines]
-    write_recordings(tmp_path, lines)
+    write_recordings(archive, lines)
     assert [line.audio_path.stat().st_mtime_ns for line in lines] == before
-    assert read_sky(tmp_path, out, (2.0, 9.0)) == []
+    assert read_sky(archive, out, (2.0, 9.0)) == []
 
 
 @pytest.mark.parametrize(
@@ -175,6 +176,6 @@ def test_what_is_broken_inside_is_named(game: Path) -> None:
 
 def test_no_game_is_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"0 files sky\.dsk"):
-        read_sky(tmp_path, tmp_path / "speech", (1, 2))
+        open_sky(tmp_path)
     with pytest.raises(DataError, match=r"sky\.dnr: cannot be read"):
         read_archive(tmp_path)

@@ -16,7 +16,7 @@ from asr_adapt.sources.asterisk import SOUND_PACKAGE, TEXT_PACKAGE, find_asteris
 from asr_adapt.sources.debian import fetch_debian
 from asr_adapt.sources.fotaq import PACKAGE, read_fotaq, split_speakers
 from asr_adapt.sources.sky import PACKAGE as SKY_PACKAGE
-from asr_adapt.sources.sky import read_sky
+from asr_adapt.sources.sky import open_sky, read_sky
 from asr_adapt.splits import check_leaks, hold_out, shared_blocks
 from asr_adapt.spoken_calls.everyday import DEV_SENTENCES, SENTENCES
 from asr_adapt.words.text import get_normaliser
@@ -62,7 +62,7 @@ def test_the_game_has_its_lines(fotaq: list[Utterance]) -> None:
 
 
 def test_the_second_game_has_its_lines(packages: Path, tmp_path: Path) -> None:
-    lines = read_sky(fetch_debian(SKY_PACKAGE, packages), tmp_path, (3.0, 8.0))
+    lines = read_sky(open_sky(fetch_debian(SKY_PACKAGE, packages)), tmp_path, (3.0, 8.0))
     assert len(lines) > 390
     texts = [line.reference or "" for line in lines]
     assert all(re.fullmatch(r"[A-Za-z0-9' .,!?-]+", text) for text in texts)

@@ -15,6 +15,7 @@ from pathlib import Path
 from asr_adapt.audio import probe_audio
 from asr_adapt.errors import DataError
 from asr_adapt.records import Utterance
+from asr_adapt.sources.debian import find_one
 
 SOUND_PACKAGE = "asterisk-core-sounds-en-wav"
 """The Debian package with the recordings."""
@@ -50,7 +51,7 @@ def read_asterisk(sounds_dir: Path, transcript_gz: Path) -> list[Utterance]:
         DataError: the text or the recordings are not where they should be.
         AudioError: a recording cannot be read.
     """
-    root = _find_root(sounds_dir)
+    root = find_one(sounds_dir, "agent-pass.wav").parent
     utterances = []
     for name, written in sorted(_read_transcript(transcript_gz)):
         text = " ".join(_NOTE.sub(" ", written).split())
@@ -64,13 +65,6 @@ def find_asterisk(sound_package: Path, text_package: Path) -> list[Utterance]:
     """Read the prompts from the two unpacked packages; see `read_asterisk`."""
     document = f"usr/share/doc/{TEXT_PACKAGE}/core-sounds-en.txt.gz"
     return read_asterisk(sound_package, text_package / document)
-
-
-def _find_root(sounds_dir: Path) -> Path:
-    found = sorted(sounds_dir.rglob("agent-pass.wav"))
-    if len(found) != 1:
-        raise DataError(f"{sounds_dir}: {len(found)} files agent-pass.wav below it, one is needed")
-    return found[0].parent
 
 
 def _read_transcript(path: Path) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from asr_adapt.errors import EnvironmentProblem
+from asr_adapt.errors import DataError, EnvironmentProblem
 from asr_adapt.files import file_sha256
 
 _PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")  # Debian Policy 5.6.1
@@ -65,6 +65,18 @@ def fetch_debian(package: str, cache_dir: Path, sha256: str | None = None) -> Pa
     cache_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(cache_dir / f".{package}.lock"):
         return _present(package, cache_dir) or _fetch(package, cache_dir, sha256)
+
+
+def find_one(folder: Path, name: str) -> Path:
+    """Return the one file of a name in an unpacked package, or in any folder above it.
+
+    Raises:
+        DataError: there is none, or there are several.
+    """
+    found = sorted(folder.rglob(name))
+    if len(found) != 1:
+        raise DataError(f"{folder}: {len(found)} files {name} below it, one is needed")
+    return found[0]
 
 
 def _present(package: str, cache_dir: Path) -> Path | None:

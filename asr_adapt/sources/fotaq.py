@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_adapt.audio import read_channels
-from asr_adapt.errors import DataError
 from asr_adapt.records import Utterance
+from asr_adapt.sources.debian import find_one
 from asr_adapt.sources.fotaq_format import Container, SpokenLine, read_container, read_lines
 from asr_adapt.sources.names import find_names
 
@@ -131,7 +131,7 @@ def read_fotaq(
     Raises:
         DataError: there is no data file, or not one, or it is not laid out as expected.
     """
-    container = read_container(_find_data(game_dir))
+    container = read_container(find_one(game_dir, "queen.1c"))
     lines = [line for _, line in sorted(read_lines(container).items())]
     contexts = _scene_names(lines)
     spoken = _without_copies(container, [line for line in lines if _has_words(line.text)])
@@ -162,13 +162,6 @@ def split_speakers(utterances: Iterable[Utterance]) -> SpeakerSplit:
         dev=tuple(item for item in usable if item.speaker in DEV_SPEAKERS),
         test=tuple(item for item in usable if item.speaker in TEST_SPEAKERS),
     )
-
-
-def _find_data(game_dir: Path) -> Path:
-    found = sorted(game_dir.rglob("queen.1c"))
-    if len(found) != 1:
-        raise DataError(f"{game_dir}: {len(found)} files queen.1c below it, one is needed")
-    return found[0]
 
 
 def _scene_names(lines: Iterable[SpokenLine]) -> dict[str, tuple[str, ...]]:

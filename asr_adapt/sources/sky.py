@@ -12,10 +12,12 @@ import wave
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from asr_adapt.errors import DataError
+from asr_adapt.files import put_in_place
 from asr_adapt.records import Utterance
+from asr_adapt.sources.debian import find_one
 from asr_adapt.sources.sky_format import (
     SAMPLE_RATE_HZ,
+    Archive,
     count_samples,
     read_archive,
     read_samples,
@@ -35,14 +37,23 @@ _STRESSED = re.compile(r"[A-Z][A-Z']*[A-Z]")
 _OPENING = re.compile(r"^[a-z]|(?<=[^.][.!?] )[a-z]|\bi\b")  # of a sentence, and the word "I"
 
 
-def read_sky(game_dir: Path, speech_dir: Path, lengths_s: tuple[float, float]) -> list[Utterance]:
+def open_sky(game_dir: Path) -> Archive:
+    """Read the data file of the unpacked package, or of any folder above its ``sky.dsk``.
+
+    Raises:
+        DataError: there is no data file, or not one, or it is not laid out as expected.
+    """
+    return read_archive(find_one(game_dir, "sky.dsk").parent)
+
+
+def read_sky(archive: Archive, speech_dir: Path, lengths_s: tuple[float, float]) -> list[Utterance]:
     """Read which recordings of a length have a text; `write_recordings` writes them.
 
     Words in capitals, which stand for stress, are written in small letters, and the dots of a line
     that goes on from another are taken off.
 
     Args:
-        game_dir: the unpacked package, or any folder above ``sky.dsk``.
+        archive: what `open_sky` returned.
         speech_dir: where the speech is to lie, as ``<number>.wav``.
         lengths_s: the shortest and longest recording.
 
@@ -50,9 +61,8 @@ def read_sky(game_dir: Path, speech_dir: Path, lengths_s: tuple[float, float]) -
         The utterances by number, without speaker or context.
 
     Raises:
-        DataError: there is no data file, or not one, or it is not laid out as expected.
+        DataError: the data file is not laid out as expected.
     """
-    archive = read_archive(_find_data(game_dir))
     shortest, longest = lengths_s
     return [
         Utterance(
@@ -69,21 +79,20 @@ def read_sky(game_dir: Path, speech_dir: Path, lengths_s: tuple[float, float]) -
 
 
 def write_recordings(
-    game_dir: Path,
+    archive: Archive,
     utterances: Sequence[Utterance],
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Unpack the recordings of utterances that `read_sky` returned; those that are there are kept.
 
     Args:
-        game_dir: as there.
+        archive: as there.
         utterances: all or some of them.
         progress: called with (done, total) after each file.
 
     Raises:
         DataError: a recording cannot be unpacked.
     """
-    archive = read_archive(_find_data(game_dir))
     for done, path in enumerate((item.audio_path for item in utterances), start=1):
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,13 +108,6 @@ def plain_text(text: str) -> str:
     return _OPENING.sub(lambda letter: letter[0].upper(), calm)
 
 
-def _find_data(game_dir: Path) -> Path:
-    found = sorted(game_dir.rglob("sky.dsk"))
-    if len(found) != 1:
-        raise DataError(f"{game_dir}: {len(found)} files sky.dsk below it, one is needed")
-    return found[0].parent
-
-
 def _write_wav(path: Path, samples: bytes) -> None:
     part = path.with_suffix(".part")
     with wave.open(str(part), "wb") as sound:
@@ -113,4 +115,4 @@ def _write_wav(path: Path, samples: bytes) -> None:
         sound.setsampwidth(1)
         sound.setframerate(SAMPLE_RATE_HZ)
         sound.writeframes(samples)
-    part.replace(path)
+    put_in_place(part, path)

@@ -1,8 +1,9 @@
 """The data files of Beneath a Steel Sky: which recording says what.
 
 Reads ``sky.dnr`` and ``sky.dsk`` as Debian ships them: an index of numbered files, recordings that
-are packed one by one, and sections of texts. The layout was worked out from the bytes; all numbers
-are little-endian. Refuses a file that is cut short or different.
+are packed one by one, and sections of texts. The layout, and the codes that the texts are written
+in, are as ScummVM's reader of the game describes them (github.com/scummvm/scummvm, engines/sky);
+all numbers are little-endian. Refuses a file that is cut short or different.
 """
 
 from __future__ import annotations
@@ -65,19 +66,19 @@ def read_archive(folder: Path) -> Archive:
     if len(index) != 4 + count * _ENTRY or not count:
         raise DataError(f"{index_path}: not an index of {count} files; is it cut short?")
     places = {}
-    for number, low, middle, size in struct.iter_unpack("<HHHH", index[4:]):
-        number, start, size = _place(number, low, middle, size)
+    for number, low, middle, high in struct.iter_unpack("<HHHH", index[4:]):
+        start, size = _place(low, middle, high)
         if start + size > len(data):
             raise DataError(f"{path}: file {number} lies beyond its end; is it cut short?")
         places[number] = (start, size)
     return Archive(path, data, places)
 
 
-def _place(number: int, low: int, middle: int, high: int) -> tuple[int, int, int]:
-    """Return number, start and size: 24 bits for each of the two, with flags at their upper end."""
+def _place(low: int, middle: int, high: int) -> tuple[int, int]:
+    """Return start and size: 24 bits for each, with flags at their upper end."""
     start = low | (middle & 0x7F) << 16
     size = middle >> 8 | (high & 0x3FFF) << 8
-    return number, start * 16 if middle & 0x80 else start, size
+    return start * 16 if middle & 0x80 else start, size
 
 
 def count_samples(archive: Archive, number: int) -> int:

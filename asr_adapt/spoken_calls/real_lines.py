@@ -80,11 +80,11 @@ def read_second_cast(
 ) -> list[Utterance]:
     """Draw lines of the second game to train on; see `read_real_lines`."""
     names = {_words(name) for name in unheard}
-    game_dir = fetch_debian(sky.PACKAGE, cache_dir)
-    lines = sky.read_sky(game_dir, cache_dir / "sky-speech", REAL_S)
+    archive = sky.open_sky(fetch_debian(sky.PACKAGE, cache_dir))
+    lines = sky.read_sky(archive, cache_dir / "sky-speech", REAL_S)
     heard = [line for line in lines if not says_any(line.reference or "", names)]
     drawn = draw_lines(heard, count, (seed, 15))
-    sky.write_recordings(game_dir, drawn, progress)
+    sky.write_recordings(archive, drawn, progress)
     return drawn
 
 
