@@ -15,6 +15,7 @@ from asr_adapt.scoring.score import (
     confusions,
     score_run,
 )
+from asr_adapt.words.text import get_normaliser
 
 
 def _utterance(
@@ -102,6 +103,17 @@ def test_words_heard_in_silence_stand_on_their_own_line() -> None:
     assert (arm.silence_utterances, arm.silence_insertions) == (2, 2)
     assert arm.utterances == 3
     assert arm.wer_ci95 == (0.0, 0.0)
+
+
+def test_speech_that_nobody_wrote_down_is_listed_and_not_taken_for_silence() -> None:
+    scores = _run(
+        ["hello there", "[unintelligible]", "uh", "<static>"],
+        {"base": ["hello there", "star calling", "yes", "thank you"]},
+    )
+    arm = scores.arm("base")
+    assert (arm.silence_utterances, arm.silence_insertions) == (1, 2)
+    assert arm.words == ErrorCounts(hits=2)
+    assert scores.unlabelled == ("u1", "u2")
 
 
 def test_a_failed_utterance_is_left_out_for_every_arm_and_named() -> None:
@@ -242,7 +254,10 @@ def test_a_run_says_what_it_resampled() -> None:
     scores = _run(_SAID, {"base": _GOOD})
     assert (scores.blocks, scores.n_blocks) == ("recording", 30)
     assert scores.caveat is not None
-    assert (scores.normaliser, scores.normaliser_version) == ("spoken-en", "2")
+    assert (scores.normaliser, scores.normaliser_version) == (
+        "spoken-en",
+        get_normaliser("spoken-en").version,
+    )
 
 
 def test_unlabelled_utterances_are_listed() -> None:

@@ -56,6 +56,22 @@ def test_a_term_never_said_has_no_recall_and_one_never_heard_no_precision() -> N
     assert TermCounts("a", 3, 1, 1).recall == TermCounts("a", 3, 1, 1).precision == 0.75
 
 
+def test_a_possessive_is_the_phrase_and_the_exact_phrase_comes_first() -> None:
+    found = _terms("nordic stars position", "nordic star position", "Nordic Star")
+    assert found == {"Nordic Star": TermCounts("Nordic Star", 1, 0, 0)}
+    both = _terms("nordic stars calling", "nordic stars calling", "Nordic Star", "Nordic Stars")
+    assert both == {"Nordic Stars": TermCounts("Nordic Stars", 1, 0, 0)}
+    assert find_phrases(["elbes", "ds"], _book("Elbe", "D")) == [(0, ("elbe",))]
+
+
+def test_a_longer_number_is_another_phrase() -> None:
+    said, listed = "speedbird 4 2 climb", "Speedbird 4 2"
+    assert _terms(said, said, listed) == {listed: TermCounts(listed, 1, 0, 0)}
+    assert _terms(said, "speedbird 4 2 1 climb", listed) == {listed: TermCounts(listed, 0, 1, 0)}
+    # A wrong digit of the number that follows is none of the phrase's.
+    assert _terms("engine 2 5 main", "engine 2 9 main", "Engine 2")["Engine 2"].hits == 1
+
+
 # Leaks: heard where nothing like it was said
 
 

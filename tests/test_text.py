@@ -106,8 +106,17 @@ SAME = [
     ("270º", "two seven zero degrees"),
     ("270°", "270 degrees"),
     ("51° 54.5' N", "five one degrees five four decimal five minutes north"),
+    ("51°32'N 001°20'W", "5 1 degrees 3 2 minutes north 0 0 1 degrees 2 0 minutes west"),
+    (
+        "54 degrees 10 minutes N, 7 degrees 52 minutes E",
+        "54 degrees ten minutes north seven degrees 52 minutes east",
+    ),
+    ("12.5 degrees N 1.5 degrees W", "one two decimal 5 degrees north one decimal 5 degrees west"),
     ("North-East of the buoy, north-westerly 6", "northeast of the buoy, northwesterly six"),
     ("Call sign D5K, stand by", "callsign delta five kilo standby"),
+    ("D5K, I am on channel 16", "Delta Five Kilo, I'm on channel one six"),
+    ("D5K, a vessel", "delta five kilo a vessel"),
+    ("I, V.T.S., see", "i v t s see"),
     ("SEELONCE FEENEE", "silence fini"),
     # the air
     ("Runway 27L", "runway two seven left"),
@@ -116,6 +125,18 @@ SAME = [
     ("FL350", "flight level three five zero"),
     ("QNH 1013", "q n h one zero one three"),
     ("10 kts", "one zero knots"),
+    ("at 0630", "at oh six thirty"),
+    ("0800 hours", "oh eight hundred hours"),
+    ("until 0915 hrs", "until oh nine fifteen hours"),
+    ("runway 05", "runway oh five"),
+    ("heading 050", "heading oh five zero"),
+    # the street
+    ("2100 Main St", "twenty one hundred main street"),
+    ("1st St. and Martin Luther King Dr.", "first street and martin luther king drive"),
+    ("Main St at Oak Ave, St. Mary Hospital", "main street at oak avenue saint mary hospital"),
+    ("Dr. Smith on Hwy 9", "doctor smith on highway nine"),
+    ("Take him to the ER now", "take him to the emergency room now"),
+    ("Take him to the E.R.", "take him to the emergency room"),
     # everyday English
     ("Don't. I can't!", "do not i cannot"),
     ("It's John\u2019s, isn't it?", "it is johns is not it"),
@@ -129,6 +150,9 @@ SAME = [
     ("Grey harbour", "gray harbor"),
     ("St. Mary", "saint mary"),
     ("OK", "okay"),
+    ("O.K., go", "okay go"),
+    ("You'll see what's there; it won't", "youll see whats there it wont"),
+    ("He re-entered the non-stop", "he reentered the nonstop"),
     ("Tea & coffee", "tea and coffee"),
     ("Smørbrød", "smorbrod"),
     ("ＦＵＬＬ　ｗｉｄｔｈ　１２", "full width one two"),  # noqa: RUF001
@@ -147,6 +171,12 @@ DIFFERENT = [
     ("1O5", "105"),
     ("oh", "zero"),
     ("oh say", "say"),
+    ("oh five miles", "zero five miles"),
+    ("oh twenty dollars", "zero two zero dollars"),
+    ("Oscar Kilo", "okay"),
+    ("ten minutes, Sierra Five Kilo", "ten minutes south five kilo"),
+    ("the doctor", "the drive"),
+    ("er, the", "emergency room the"),
     ("tree", "three"),
     ("Fife Ness", "five ness"),
     ("point five", "decimal five"),
@@ -204,6 +234,7 @@ def test_any_text_comes_out_clean_and_stays_as_it_came_out(text: str) -> None:
 
 _BESIDES = (
     "a b i n o s x v t ray nautical mile north runway l 's 'd . - ' $ ° ch fl"
+    " at hours main degrees minutes E.R. ER re-entered a. I, o.k."
     " 27L 12m 5m D5K PA3XYZ 1,500 15:30 118.1 350 05 0 1 1st 12th"
 )
 _TRICKY = sorted(RESERVED) + _BESIDES.split()

@@ -1,13 +1,13 @@
 """Two normalised texts against each other: which words were hit, changed, lost or added.
 
-Floor 3, the home of jiwer. Reads normalised text only (`asr_adapt.words.text`), writes counts and
+Floor 1, the home of jiwer. Reads normalised text only (`asr_adapt.words.text`), writes counts and
 alignments. Every rate further up is a quotient of counts added here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -43,6 +43,18 @@ def align_words(reference: str, hypothesis: str) -> list[AlignedWord]:
     ['sub', 'del', 'hit']
     """
     return align_units(reference.split(), hypothesis.split())
+
+
+def number_goes_on(columns: Sequence[AlignedWord], i: int) -> bool:
+    """Tell whether column ``i`` holds a digit or decimal that was heard and not said.
+
+    Beside a number that was heard right, it makes another number of it: "1 6 6" is not "1 6". A
+    wrong digit in place of another one is wrong for itself.
+    """
+    if not 0 <= i < len(columns) or columns[i].kind not in ("ins", "sub"):
+        return False
+    heard = columns[i].hypothesis
+    return not columns[i].reference.isdigit() and (heard.isdigit() or heard == "decimal")
 
 
 def align_units(reference: list[str], hypothesis: list[str]) -> list[AlignedWord]:

@@ -54,7 +54,7 @@ from asr_adapt.scoring.terms import (
     normalise_phrases,
     split_by_context,
 )
-from asr_adapt.words.text import get_normaliser, whispers_own
+from asr_adapt.words.text import get_normaliser, nobody_speaks, whispers_own
 
 __all__ = [
     "AlignedWord",
@@ -107,7 +107,8 @@ def score_run(
     listed. A later row replaces a failed one of the same utterance and arm.
 
     Args:
-        utterances: the set; those without a reference are listed and not scored.
+        utterances: the set; those without a reference are listed and not scored, and so are those
+            whose reference has no words though somebody speaks ("[unintelligible]").
         hypotheses: decoded rows of all arms, in any order.
         normaliser_name: the domain normaliser, see `asr_adapt.words.text.get_normaliser`.
         seed: seed of the resampling.
@@ -125,7 +126,7 @@ def score_run(
         normaliser.name == NORMALISER,
     )
     rows = _index(hypotheses, utterances)
-    labelled = [utterance for utterance in utterances if utterance.reference is not None]
+    labelled = [utterance for utterance in utterances if _can_be_scored(utterance, forms.domain)]
     arms = _arms(rows)
     if not labelled or not arms:
         missing = "no utterance has a reference" if arms else "there are no hypotheses"
@@ -162,6 +163,11 @@ def score_run(
         resamples=RESAMPLES,
         differences=differences,
     )
+
+
+def _can_be_scored(utterance: Utterance, normalise: Callable[[str], str]) -> bool:
+    said = utterance.reference
+    return said is not None and (bool(normalise(said)) or nobody_speaks(said))
 
 
 def confusions(scores: Iterable[UtteranceScore]) -> Counter[tuple[str, str]]:

@@ -64,7 +64,7 @@ class Measure:
     """A quotient of counts of one arm.
 
     Attributes:
-        name: one of `asr_adapt.scoring.measures.names`.
+        name: one of `asr_adapt.scoring.measures.NAMES`.
         part: errors, finds or whatever is counted.
         whole: out of how many.
         ci95: 95 % interval of the quotient; None if there is none.
@@ -289,7 +289,7 @@ class RunScores:
         caveat: what the choice of blocks means for the intervals; None if nothing.
         left_out: labelled ids not scored since an arm has no text for them.
         looping: scored ids, silence not included, in which some arm loops.
-        unlabelled: ids without a reference.
+        unlabelled: ids without a reference, or with one that does not say what is said.
         seed: seed of the resampling.
         resamples: how many resamples were drawn.
     """

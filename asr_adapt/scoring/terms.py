@@ -11,7 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from asr_adapt.records import ErrorCounts
-from asr_adapt.scoring.alignment import AlignedWord, count, score_characters
+from asr_adapt.scoring.alignment import (
+    AlignedWord,
+    count,
+    number_goes_on,
+    score_characters,
+)
 from asr_adapt.scoring.score_records import TermCounts
 
 Phrase = tuple[str, ...]
@@ -63,19 +68,53 @@ def normalise_phrases(context: Iterable[str], normalise: Callable[[str], str]) -
 def find_phrases(words: Sequence[str], book: PhraseBook) -> list[tuple[int, Phrase]]:
     """Find whole phrases in a text, left to right, longest first, without overlap.
 
+    The possessive of a phrase is the phrase: normalised, "Aurora's" ends in an s.
+
     >>> book = make_book({("aurora",): "Aurora", ("aurora", "star"): "Aurora Star"})
-    >>> find_phrases("aurora star aurora".split(), book)
+    >>> find_phrases("aurora star auroras".split(), book)
     [(0, ('aurora', 'star')), (2, ('aurora',))]
     """
     found: list[tuple[int, Phrase]] = []
     start = 0
     while start < len(words):
-        begun = book.by_first.get(words[start], ())
-        match = next((p for p in begun if tuple(words[start : start + len(p)]) == p), None)
+        match = _phrase_at(words, start, book)
         if match:
             found.append((start, match))
         start += len(match) if match else 1
     return found
+
+
+def _phrase_at(words: Sequence[str], start: int, book: PhraseBook) -> Phrase | None:
+    first = words[start]
+    begun = book.by_first.get(first, ())
+    single = book.by_first.get(first.removesuffix("s"), ()) if first.endswith("s") else ()
+    whole = (p for p in begun if tuple(words[start : start + len(p)]) == p)
+    owner = (p for p in (*begun, *single) if _is_possessive(words[start : start + len(p)], p))
+    return next(whole, None) or next(owner, None)
+
+
+def _is_possessive(words: Sequence[str], phrase: Phrase) -> bool:
+    last = phrase[-1]
+    spoken = last.isalpha() and len(last) > 1
+    return spoken and len(words) == len(phrase) and tuple(words) == (*phrase[:-1], f"{last}s")
+
+
+def heard_phrases(
+    columns: Sequence[AlignedWord], book: PhraseBook
+) -> list[tuple[int, int, Phrase]]:
+    """Find the phrases heard, with the first and the last of the columns they cover.
+
+    A phrase that ends in a digit and goes on with one that was not said is another number:
+    "Speedbird 421" is no "Speedbird 42".
+    """
+    places = [i for i, column in enumerate(columns) if column.hypothesis]
+    found = find_phrases([columns[i].hypothesis for i in places], book)
+    covered = [(places[at], places[at + len(phrase) - 1], phrase) for at, phrase in found]
+    return [
+        (first, last, phrase)
+        for first, last, phrase in covered
+        if not (phrase[-1].isdigit() and number_goes_on(columns, last + 1))
+    ]
 
 
 def count_terms(columns: Sequence[AlignedWord], book: PhraseBook) -> tuple[TermCounts, ...]:
@@ -89,9 +128,7 @@ def count_terms(columns: Sequence[AlignedWord], book: PhraseBook) -> tuple[TermC
         book: the phrases listed for the utterance.
     """
     said = Counter(p for _, p in find_phrases([c.reference for c in columns if c.reference], book))
-    heard = Counter(
-        p for _, p in find_phrases([c.hypothesis for c in columns if c.hypothesis], book)
-    )
+    heard = Counter(phrase for _, _, phrase in heard_phrases(columns, book))
     both, found = said & heard, said | heard
     leaks = leaked_phrases(columns, book) if heard - said else Counter[Phrase]()
     return tuple(
@@ -115,13 +152,10 @@ def leaked_phrases(columns: Sequence[AlignedWord], book: PhraseBook) -> Counter[
     `LEAK_SIMILARITY` the least that is similar. A phrase that was said, but elsewhere in the
     utterance, looks leaked here; `count_terms` does not count it, since it is a hit.
     """
-    places = [i for i, column in enumerate(columns) if column.hypothesis]
-    heard = find_phrases([columns[i].hypothesis for i in places], book)
     return Counter(
         phrase
-        for start, phrase in heard
-        if _closest(columns, places[start], places[start + len(phrase) - 1], phrase)
-        < LEAK_SIMILARITY
+        for first, last, phrase in heard_phrases(columns, book)
+        if _closest(columns, first, last, phrase) < LEAK_SIMILARITY
     )
 
 

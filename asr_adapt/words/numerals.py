@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from asr_adapt.words.spoken_words import (
     DIGITS_NEXT_TO_DIGITS,
+    LEADING,
     MULTIPLIERS,
     ORDINALS,
     REPEATS,
@@ -24,7 +25,8 @@ from asr_adapt.words.spoken_words import (
 # Codes: U one to nine, Z zero, T ten to nineteen and two-figure numerals, Y twenty to ninety,
 # N longer numerals, H hundred, K thousand, M million, D decimal, P point, & and, A the article
 # before a multiplier, X double and triple, Q oh, q a digit only beside digits, o an ordinal below
-# ten, O another ordinal, S spelled letters, "." everything else. Lower-case y u z t n x are digits
+# ten, O another ordinal, S spelled letters, L what a number with a leading zero stands behind,
+# E hours, "." everything else. Lower-case y u z t n x are digits
 # after a decimal.
 _DIGIT = "UZYTN"
 _TENS_UNIT = "YU|Y|T|U"
@@ -54,6 +56,8 @@ _WORD_CODES = {
     **dict.fromkeys(DIGITS_NEXT_TO_DIGITS, "q"),
     **{word: "o" if value < 10 else "O" for word, value in ORDINALS.items()},
     "oh": "Q",
+    **dict.fromkeys(LEADING, "L"),
+    **dict.fromkeys(("hour", "hours", "hr", "hrs"), "E"),
     "decimal": "D",
     "point": "P",
     "and": "&",
@@ -112,6 +116,7 @@ def _settle(codes: str) -> str:
     """Decide the words whose meaning hangs on their neighbours; the length stays."""
     codes = re.sub(rf"(?<=[{_DIGIT}DHKS])q+|q+(?=[{_DIGIT}DHKS])|qq+", _repeat("U"), codes)
     codes = re.sub(rf"(?<=[{_DIGIT}DPX])Q+(?=[{_DIGIT}])", _repeat("Z"), codes)
+    codes = re.sub(rf"(?<=L)Q+(?=[{_DIGIT}])|Q+(?=[{_DIGIT}H]+E)", _repeat("Z"), codes)
     codes = re.sub(rf"(?<=[{_DIGIT}n])P(?=[{_DIGIT}n])", "D", codes)
     # Behind a decimal nothing is multiplied: "one point five million" keeps its "million".
     return re.sub(rf"D[{_DIGIT}X]+[HKM]?", lambda match: match.group().lower(), codes)

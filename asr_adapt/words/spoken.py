@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from asr_adapt.words.numerals import spell_digits
 from asr_adapt.words.spoken_words import (
@@ -19,9 +19,11 @@ from asr_adapt.words.spoken_words import (
     COMPASS,
     FILLERS,
     LETTERS,
+    NO_NAMES,
     PHRASES,
     RESERVED,
     SPELLED_MARK,
+    TITLES_OR_ROADS,
     UNITS,
     WORDS,
 )
@@ -55,6 +57,8 @@ _IN_BRACKETS = re.compile(r"\[[^\]]*\]|<[^>]*>|\([^)]*\)|\{[^}]*\}")
 _WRITTEN = [
     # A lower-case m that belongs to figures is metres; 12M, D5M and the letter in "five m" are not.
     (re.compile(r"(?<![\w.])(\d[\d.,]*)m\b|(?<![\w.])(\d[\d.,]*\d)\s+m\b"), r"\1\2 meters"),
+    # In capitals amid other letters it is a place, else what one says while thinking.
+    (re.compile(r"(?s)\bE\.\s?R\b\.?|(?<=[a-z]\s)ER\b|\bER\b(?=.*[a-z])"), "emergency room"),
 ]
 _CURRENCIES = {"$": "dollars", "£": "pounds", "€": "euros"}
 _MONEY = re.compile(r"([$£€])\s*(\d[\d.,]*(?:\s+(?:hundred|thousand|million|billion))?)")
@@ -70,6 +74,8 @@ _LOWERED = [
     (re.compile(r"\bch\b\.?\s*(?=\d\d)|\bch(?=\d)"), "channel "),
     (re.compile(r"\bfl\s*(?=\d\d)"), "flight level "),
     (re.compile(r"(?<=\d)[.](?=\d)|(?<!\w)[.](?=\d)"), " decimal "),
+    (re.compile(r"\bo\.\s?k\b\.?"), "okay"),
+    (re.compile(r"\b(re|pre|non|co)-(?=[a-z]{3})"), r"\1"),
     (re.compile(r"\bwon't\b"), "will not"),
     (re.compile(r"\b(?:ca|sha)n't\b"), "can not"),
     (re.compile(r"\bain't\b"), "is not"),
@@ -96,9 +102,12 @@ def normalise_spoken(text: str, spellings: Mapping[str, str]) -> str:
 
     Choices where a text is ambiguous: words of the spelling alphabet are always letters ("hotel"
     is "h"). "27L" is a runway, so "left", if it has two figures from 01 to 36 or follows the word
-    runway. "m" is metres behind figures of two or more digits or when glued to them. "tree",
-    "fife" and "oh" are digits beside other digits only. Ordinals are one word ("25th"), "second"
-    always being one. Text in brackets is not speech.
+    runway. "m" is metres behind figures of two or more digits or when glued to them. "tree"
+    and "fife" are digits beside other digits only, "oh" between them, and before them where a
+    number with a leading zero stands ("at oh six thirty", "runway oh five"). "St" and "Dr" are
+    titles before a name and roads behind one. "ER" in capitals is a place, "er" a hesitation. "a"
+    and "I" beside single letters are words. Ordinals are one word ("25th"), "second" always being
+    one. Text in brackets is not speech.
 
     Args:
         text: any text.
@@ -117,7 +126,8 @@ def normalise_spoken(text: str, spellings: Mapping[str, str]) -> str:
 
 
 def _once(text: str, spellings: Mapping[str, str]) -> str:
-    words = [piece for word in _plain(text).split() for piece in _expand(word)]
+    plain = _name_roads(_plain(text).split())
+    words = [piece for word in plain for piece in _expand(word)]
     words = _join_letters(_name_compass(spell_digits(words)))
     return " ".join(_name_units([spellings.get(word, word) for word in words]))
 
@@ -154,6 +164,17 @@ def _letter_or_space(character: str) -> str:
     return character if category[0] in "LN" or category == "Mc" else " "
 
 
+def _name_roads(words: list[str]) -> list[str]:
+    """Tell titles from roads: "st mary" and "dr smith", but "main st" and "king dr and"."""
+    named = list(words)
+    for i, word in enumerate(words):
+        if word in TITLES_OR_ROADS:
+            named_before = i > 0 and words[i - 1] not in NO_NAMES
+            ends_here = i + 1 == len(words) or words[i + 1] in NO_NAMES or words[i + 1][0].isdigit()
+            named[i] = TITLES_OR_ROADS[word][named_before and ends_here]
+    return named
+
+
 def _expand(word: str) -> Iterator[str]:
     """Give the words that one written word stands for."""
     if word in FILLERS:
@@ -179,10 +200,18 @@ def _name_compass(words: list[str]) -> list[str]:
     named = list(words)
     for i in range(1, len(words)):
         letter = words[i].removeprefix(SPELLED_MARK)
-        alone = i + 1 == len(words) or len(words[i + 1].removeprefix(SPELLED_MARK)) > 1
-        if letter in COMPASS and words[i - 1] in ("degrees", "minutes", "seconds") and alone:
-            named[i] = COMPASS[letter]
+        if letter in COMPASS and words[i - 1] in ("degrees", "minutes", "seconds"):
+            behind = words[i + 1].removeprefix(SPELLED_MARK) if i + 1 < len(words) else ""
+            if len(behind) != 1 or _an_angle(words[i + 1 :]):
+                named[i] = COMPASS[letter]
     return named
+
+
+def _an_angle(words: list[str]) -> bool:
+    """Tell whether words begin with a number of degrees, as the second half of a position."""
+    figures = takewhile(lambda word: word.isdigit() or word == "decimal", words)
+    count = sum(1 for _ in figures)
+    return 0 < count < len(words) and words[count] == "degrees"
 
 
 def _join_letters(words: list[str]) -> list[str]:
@@ -192,11 +221,25 @@ def _join_letters(words: list[str]) -> list[str]:
         run = [word.removeprefix(SPELLED_MARK) for word in group]
         if kind == "plain":
             joined += run
-        elif kind == "letter" and run[0] in "ai" and "".join(run[1:]) in ACRONYMS:
-            joined += [run[0], *_join("".join(run[1:]))]
-        else:
+        elif kind == "spelled":
             joined += _join("".join(run))
+        else:
+            joined += _join_but_words(run)
     return joined
+
+
+def _join_but_words(run: list[str]) -> list[str]:
+    """Join letters written apart, but for "a" and "i" at either end, which are words of their own.
+
+    "k i" is a call sign's end and a pronoun; only what is always said in letters claims them.
+    """
+    for start, end in ((0, len(run)), (1, len(run)), (0, len(run) - 1)):
+        if "".join(run[start:end]) in ACRONYMS:
+            return [*run[:start], *_join("".join(run[start:end])), *run[end:]]
+    start = run[0] in "ai"
+    end = len(run) - (run[-1] in "ai" and len(run) > start)
+    inner = "".join(run[start:end])
+    return [*run[:start], *(_join(inner) if inner else []), *run[end:]]
 
 
 def _letter_kind(word: str) -> str:

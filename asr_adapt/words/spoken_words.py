@@ -80,6 +80,11 @@ UNITS_OF_TEN = {
 DIGITS_NEXT_TO_DIGITS = {"tree": 3, "fife": 5, "ait": 8}
 """Radio pronunciations that are also ordinary words or names: digits only beside another number."""
 
+LEADING = frozenset(
+    _list("at bearing channel course eta etd from heading runway since squawk time until")
+)
+"""Words behind which "oh" and a number is a figure with a leading zero, not a sigh."""
+
 TEENS = {word: value for value, word in enumerate(_TEENS, start=10)}
 TENS = {word: value for value, word in enumerate(_TENS, start=2)} | {"fourty": 4}
 MULTIPLIERS = {"hundred": 100, "thousand": 1000, "tousand": 1000, "million": 1_000_000}
@@ -110,14 +115,22 @@ WORDS = {
     "im": "i am",
     "isnt": "is not",
     "ive": "i have",
+    "shes": "she is",
     "shouldnt": "should not",
     "thats": "that is",
+    "theres": "there is",
+    "theyd": "they would",
+    "theyll": "they will",
     "theyre": "they are",
     "theyve": "they have",
     "wasnt": "was not",
     "werent": "were not",
     "weve": "we have",
+    "whats": "what is",
+    "wont": "will not",
     "wouldnt": "would not",
+    "youd": "you would",
+    "youll": "you will",
     "youre": "you are",
     "youve": "you have",
     "dunno": "do not know",
@@ -127,12 +140,17 @@ WORDS = {
     "wanna": "want to",
     # Titles, as in Whisper's normaliser (Radford et al. 2022, arXiv 2212.04356, appendix C).
     "capt": "captain",
-    "dr": "doctor",
     "lt": "lieutenant",
     "mr": "mister",
     "mrs": "missus",
     "prof": "professor",
-    "st": "saint",
+    "sgt": "sergeant",
+    # What stands behind the name of a road, as dispatchers write addresses.
+    "ave": "avenue",
+    "blvd": "boulevard",
+    "hwy": "highway",
+    "pkwy": "parkway",
+    "rd": "road",
     # Procedure words of the radio, and abbreviations that are read as the word.
     "ok": "okay",
     "percent": "percent",
@@ -144,6 +162,18 @@ WORDS = {
     "securitey": "securite",
     "seelonce": "silence",
 }
+
+TITLES_OR_ROADS = {"dr": ("doctor", "drive"), "st": ("saint", "street")}
+"""Read before a name as the first, behind one as the second: "St. Mary", "Main St"."""
+
+NO_NAMES = frozenset(
+    _list(
+        "a an and are as at between block blocks but by corner cross east for from has have in is"
+        " just my near north of off on or our over please south that the their then there this to"
+        " toward towards under until was we west where which who will with you your"
+    )
+)
+"""What is no part of a road's name and tells where one ends."""
 
 # Written open or closed, spoken alike; nouns with their plural. Chosen by hand: sea, air, roads,
 # telephone and office, and what is common. None holds a number, a unit or a letter's name.
@@ -262,6 +292,7 @@ RESERVED = frozenset(
         *ORDINALS,
         *FILLERS,
         *WORDS,
+        *TITLES_OR_ROADS,
         *UNITS,
         *("oh", "point", "decimal", "and", "ch", "fl", "mile"),
         *(word for phrase in PHRASES for word in phrase.split()),

@@ -91,6 +91,23 @@ def whispers_own(language: str) -> Normaliser:
     return get_normaliser("whisper-en" if language == "en" else "basic")
 
 
+def nobody_speaks(transcript: str) -> bool:
+    """Tell whether a transcript says that nobody speaks: it is empty, or notes of noise alone.
+
+    Notes stand in brackets, as in "[static]". Where one says that somebody speaks, but not what
+    ("[unintelligible]"), and where hesitations are written down, it is not silence.
+    """
+    notes = " ".join(_NOTES.findall(transcript)).casefold()
+    rest = _NOTES.sub(" ", transcript)
+    return not any(map(str.isalnum, rest)) and not _SPEECH_UNKNOWN.search(notes)
+
+
+_NOTES = re.compile(r"\[[^\]]*\]|<[^>]*>|\([^)]*\)|\{[^}]*\}")
+_SPEECH_UNKNOWN = re.compile(
+    r"unintelligible|inaudible|in(?:dis|com)[a-z]+ble|unclear|unk|cross.?talk|foreign|speech|speak"
+)
+
+
 def _raw(text: str) -> str:
     return " ".join(text.split())
 
@@ -169,7 +186,7 @@ _NORMALISERS = {
     for normaliser in (
         Normaliser("raw", "1", _raw),
         Normaliser("whisper-en", version("whisper-normalizer"), _whisper),
-        Normaliser("spoken-en", "2", _spoken),
+        Normaliser("spoken-en", "3", _spoken),
         Normaliser("basic", f"1+{version('whisper-normalizer')}", _basic),
     )
 }
