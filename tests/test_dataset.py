@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_adapt.audio import load_audio
+from asr_adapt.base_weights.weights import resolve_weights
 from asr_adapt.errors import DataError
+from asr_adapt.model import load_base
 from asr_adapt.records import Utterance
 from asr_adapt.settings import Augmentation, PromptMix, PromptSettings, ReplaySettings
 from asr_adapt.training.dataset import (
@@ -42,6 +44,28 @@ token_lists = st.lists(st.integers(0, 255), max_size=8)
 rows = st.lists(
     st.tuples(token_lists.map(lambda t: [257, *t]), token_lists), min_size=1, max_size=5
 )
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize(
+    ("text", "spaced"),
+    [
+        ("Mayday, mayday.", True),
+        ("Привет", True),
+        ("नमस्ते", True),
+        ("안녕하세요", True),
+        ("おはようございます。", False),
+        ("運命", False),
+        ("你好", False),
+        ("ที่นี่", False),
+        ("আমি", False),  # alone, the space would be the first token
+    ],
+)
+def test_a_text_is_taught_as_whisper_may_begin_it(text: str, spaced: bool) -> None:
+    model = load_base(resolve_weights("whisper-base"), torch.device("cpu"))
+    tokens = text_tokens(model, f" {text} ")
+    assert tokens[0] not in (model.whisper.generation_config.begin_suppress_tokens or ())
+    assert model.tokenizer.decode(tokens) == (f" {text}" if spaced else text)
 
 
 def batches(

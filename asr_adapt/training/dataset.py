@@ -30,8 +30,10 @@ from asr_adapt.links import draw_link, received
 from asr_adapt.model import SpeechModel, mel_features, prompted_start
 from asr_adapt.records import Utterance
 from asr_adapt.settings import Augmentation, PromptMix, PromptSettings, ReplaySettings
+from asr_adapt.suppression import barred_at_first
 from asr_adapt.token_cap import MAX_DECODER_TOKENS
 from asr_adapt.window import MAX_FRAMES, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, Window, length_bucket
+from asr_adapt.words.text import is_written_without_spaces
 
 LONGEST_SAMPLES = MAX_FRAMES * SAMPLES_PER_FRAME
 
@@ -113,8 +115,16 @@ def check_references(utterances: Sequence[Utterance], model: SpeechModel) -> Non
 
 
 def text_tokens(model: SpeechModel, reference: str) -> list[int]:
-    """Return the tokens of a reference as Whisper would write it: after a leading space."""
-    return model.tokenize(" " + reference.strip()) if reference.strip() else []
+    """Return the tokens of a reference as Whisper would write it: mostly after a leading space.
+
+    Not in scripts that put none between words, nor where the space would be a token of its own,
+    which Whisper may not begin with.
+    """
+    text = reference.strip()
+    if not text or is_written_without_spaces(text):
+        return model.tokenize(text)
+    spaced = model.tokenize(f" {text}")
+    return model.tokenize(text) if spaced[0] in barred_at_first(model) else spaced
 
 
 class TrainingBatches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):

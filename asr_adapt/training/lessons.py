@@ -56,7 +56,7 @@ class Lesson:
     soft: SoftText | None
 
 
-VERSION = "2"
+VERSION = "3"
 """Raise it when the same clips have other lessons, or are written down otherwise, than before."""
 
 
@@ -80,7 +80,8 @@ def lessons(
     named = {key: replace(clip, utterance_id=key) for key, clip in clips}
     batch_size = DecodeSettings().batch_size
     precision = "bfloat16" if computes_bfloat16(base.device) else "float32"
-    parts = [VERSION, precision, base.sha256, str(batch_size), *sorted(named)]
+    made_on = [base.device.type, precision, base.sha256, str(batch_size)]
+    parts = [VERSION, *made_on, *sorted(named)]
     name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
     folder = cache_root() / "teacher" / name
     folder.mkdir(parents=True, exist_ok=True)

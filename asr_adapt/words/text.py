@@ -165,6 +165,11 @@ def _characters(run: str) -> list[str]:
     return characters
 
 
+def is_written_without_spaces(text: str) -> bool:
+    """Tell whether a text begins in a script that puts no spaces between words."""
+    return _SPACELESS.match(text) is not None
+
+
 def words_said(text: str) -> float:
     """Return how many words a normalised text has, to say how fast it was spoken.
 
