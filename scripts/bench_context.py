@@ -151,10 +151,13 @@ def measure(
         trials.prepare(partial(update, f"{weights}: encoding"))
         for told in lists:
             under = trials.with_lists(speech(told))
-            for choice in (None, *(BiasChoice(BiasSettings(mode=mode)) for mode in BIAS_MODES)):
-                mode = choice.bias.mode if choice else ""
-                arm = f"{weights}+{mode}" if mode else weights
-                measured = under.measure(choice, partial(update, f"{arm}, list {told.name}"))
+            progress = partial(update, f"{weights}, list {told.name}")
+            plain = under.measure_untold(BiasChoice().beam_size, progress)
+            yield {"arm": weights, "list": told.name, **asdict(plain)}
+            for mode in BIAS_MODES:
+                arm = f"{weights}+{mode}"
+                progress = partial(update, f"{arm}, list {told.name}")
+                measured = under.measure(BiasChoice(BiasSettings(mode=mode)), progress)
                 yield {"arm": arm, "list": told.name, **asdict(measured)}
 
 

@@ -14,6 +14,7 @@ from asr_adapt.context.bias_file import (
     Measured,
     Trial,
     TuningRecord,
+    Untold,
     read_bias_file,
     write_bias_file,
 )
@@ -47,7 +48,7 @@ FILES = st.builds(
     SETTINGS,
     st.integers(1, 9),
     st.none() | RECORDS,
-    st.none() | MEASURED,
+    st.lists(st.builds(Untold, st.integers(1, 9), MEASURED), max_size=2).map(tuple),
     st.lists(st.builds(Trial, CHOICES, MEASURED, st.booleans()), max_size=3).map(tuple),
     st.booleans(),
     st.lists(st.text(st.characters(codec="utf-8")), max_size=3).map(tuple),

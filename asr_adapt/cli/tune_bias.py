@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0),
     default=0.3,
     show_default=True,
-    help="How much the error rate of words outside the list may rise, in points of a per cent.",
+    help="How much the error rate of words outside the list may rise, in percentage points.",
 )
 @click.option(
     "--modes",
@@ -181,14 +181,16 @@ def parse_beams(text: str) -> tuple[int, ...]:
 def show_result(found: BiasFile, out: Path, output: Output) -> None:
     """Print what telling nothing, the default and the best choice came to."""
     from asr_adapt.context.bias_file import BiasChoice
-    from asr_adapt.context.tune_bias import in_words
+    from asr_adapt.context.tune_bias import in_words, untold_in_words
 
     best = found.choice
     measured = {trial.choice: trial.measured for trial in found.trial}
-    rows = [("told nothing", found.untold)]
+    beams = sorted({BiasChoice().beam_size, best.beam_size})
+    rows = [(untold_in_words(size), found.untold_with(size)) for size in beams]
     rows += [(in_words(choice), measured.get(choice)) for choice in (BiasChoice(), best)]
     came_to = {name: result for name, result in rows if result}
-    useless = found.untold is not None and measured[best].wer >= found.untold.wer
+    plain = found.untold_with(best.beam_size)
+    useless = plain is not None and measured[best].wer >= plain.wer
     record = {
         "settings": str(out),
         "trials": len(found.trial),

@@ -60,6 +60,14 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Untold:
+    """What telling nothing came to: what trials of as many beams are held against."""
+
+    beam_size: int
+    measured: Measured
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """A choice, what it came to, and whether it harms other words within the bounds."""
 
@@ -113,7 +121,7 @@ class BiasFile:
         bias: what to use, as in a recipe.
         beam_size: how many beams it was chosen with.
         tuned: where it comes from; None in a file written by hand.
-        untold: what telling nothing came to, in greedy search.
+        untold: what telling nothing came to, by beam size, in the order it was measured.
         trial: every trial, in order.
         finished: whether the search came to its end.
         command: how it was made; empty in a file written by hand.
@@ -122,7 +130,7 @@ class BiasFile:
     bias: BiasSettings = field(default_factory=BiasSettings)
     beam_size: int = 1
     tuned: TuningRecord | None = None
-    untold: Measured | None = None
+    untold: tuple[Untold, ...] = ()
     trial: tuple[Trial, ...] = ()
     finished: bool = True
     command: tuple[str, ...] = ()
@@ -134,6 +142,11 @@ class BiasFile:
     def choice(self) -> BiasChoice:
         """What to use."""
         return BiasChoice(self.bias, self.beam_size)
+
+    def untold_with(self, beam_size: int) -> Measured | None:
+        """Return what telling nothing came to with so many beams; None if that was not measured."""
+        found = (each.measured for each in self.untold if each.beam_size == beam_size)
+        return next(found, None)
 
 
 def read_bias_file(path: Path) -> BiasFile:
@@ -158,8 +171,10 @@ def write_bias_file(path: Path, content: BiasFile) -> None:
     lines = [f"finished = {_value(content.finished)}", f"beam_size = {content.beam_size}"]
     lines += [f"command = {_value(content.command)}"] if content.command else []
     lines += ["", *_table("bias", asdict(content.bias))]
-    for name, record in (("tuned", content.tuned), ("untold", content.untold)):
-        lines += ["", *_table(name, asdict(record))] if record else []
+    lines += ["", *_table("tuned", asdict(content.tuned))] if content.tuned else []
+    for each in content.untold:
+        lines += ["", "[[untold]]", f"beam_size = {each.beam_size}"]
+        lines += _table("untold.measured", asdict(each.measured))
     for trial in content.trial:
         lines += ["", "[[trial]]", f"allowed = {_value(trial.allowed)}"]
         lines += _table("trial.choice", asdict(trial.choice))

@@ -108,14 +108,20 @@ class DevTrials:
         other.batches, other.plain = self.batches, self.plain
         return other
 
-    def measure(self, choice: BiasChoice | None, progress: Progress) -> Measured:
-        """Decode dev as a choice says, or told nothing, and score it.
+    def measure_untold(self, beam_size: int, progress: Progress) -> Measured:
+        """Decode dev told nothing, and score it.
+
+        Raises:
+            Stopped: a signal came.
+        """
+        return self._scored(self._untold(beam_size, progress), {})
+
+    def measure(self, choice: BiasChoice, progress: Progress) -> Measured:
+        """Decode dev as a choice says, and score it.
 
         Raises:
             Stopped: a signal came; the trial is not counted.
         """
-        if choice is None:
-            return self._scored(self._untold(1, progress), {})
         teller = Teller(
             self.dev.shared,
             choice.bias,

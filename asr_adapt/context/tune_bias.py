@@ -102,12 +102,12 @@ def tune_bias(
         trials.prepare(display.start(f"encoding {len(dev)} utterances"))
         return trials
 
-    measure = Measuring(start, before, display)
+    trials = Measuring(start, before, display)
 
     def write(state: BiasFile) -> None:
         write_bias_file(out, replace(state, command=job.command))
 
-    found = search(job.space, record, measure, write, before)
+    found = search(job.space, record, trials.measure, trials.measure_untold, write, before)
     write(found)
     return found
 
@@ -128,24 +128,40 @@ class Measuring:
         self.start = start
         self.trials: DevTrials | None = None
         self.update = display.start_titled()
-        self.count = 1 + len(before.trial) if before and before.untold else 0
+        self.count = len(before.untold) + len(before.trial) if before else 0
 
-    def __call__(self, choice: BiasChoice | None) -> Measured:
+    def measure(self, choice: BiasChoice) -> Measured:
         """Return what a choice comes to."""
-        self.count += 1
+        return self._started().measure(choice, self._progress(in_words(choice)))
+
+    def measure_untold(self, beam_size: int) -> Measured:
+        """Return what telling nothing comes to."""
+        return self._started().measure_untold(beam_size, self._progress(untold_in_words(beam_size)))
+
+    def _started(self) -> DevTrials:
         self.trials = self.trials or self.start()
-        title = f"trial {self.count}: {in_words(choice)}"
-        return self.trials.measure(choice, partial(self.update, title))
+        return self.trials
+
+    def _progress(self, what: str) -> Callable[[int, int], None]:
+        self.count += 1
+        return partial(self.update, f"trial {self.count}: {what}")
 
 
-def in_words(choice: BiasChoice | None) -> str:
+def untold_in_words(beam_size: int) -> str:
+    """Say in a few words that nothing is told.
+
+    >>> untold_in_words(5)
+    'told nothing, 5 beams'
+    """
+    return "told nothing" + (f", {beam_size} beams" if beam_size > 1 else "")
+
+
+def in_words(choice: BiasChoice) -> str:
     """Say in a few words what a choice is.
 
     >>> in_words(BiasChoice())
     'prompt, glossary, given'
     """
-    if choice is None:
-        return "told nothing"
     bias = choice.bias
     parts = [bias.mode]
     if bias.prompts:

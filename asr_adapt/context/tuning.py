@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from asr_adapt.context.bias_file import BiasChoice, BiasFile, Measured, Trial, TuningRecord
+from asr_adapt.context.bias_file import (
+    BiasChoice,
+    BiasFile,
+    Measured,
+    Trial,
+    TuningRecord,
+    Untold,
+)
 from asr_adapt.scoring.terms import LEAKS_PER_UTTERANCE
 from asr_adapt.settings import (
     BIAS_MODES,
@@ -29,8 +36,11 @@ BEAMS = (1, 5)
 ROUNDS = 3
 """Passes over all settings at most; a search ends earlier when one changes nothing."""
 
-Measure = Callable[[BiasChoice | None], Measured]
-"""What a choice comes to on dev; None for telling nothing."""
+Measure = Callable[[BiasChoice], Measured]
+"""What a choice comes to on dev."""
+
+MeasureUntold = Callable[[int], Measured]
+"""What telling nothing comes to on dev, with so many beams."""
 
 Variants = Callable[[BiasChoice], Sequence[BiasChoice]]
 """One setting in all its values, the others as they are."""
@@ -100,6 +110,7 @@ def search(
     space: Space,
     record: TuningRecord,
     measure: Measure,
+    measure_untold: MeasureUntold,
     keep: Keep,
     earlier: BiasFile | None = None,
 ) -> BiasFile:
@@ -108,14 +119,15 @@ def search(
     Iterative refinement: one setting is changed at a time, the best value stays, and rounds go on
     until one changes nothing (coordinate descent, Wright 2015,
     https://doi.org/10.1007/s10107-015-0892-3). The objective is the WER; a choice whose unbiased
-    WER is more than ``record.bound`` above that of telling nothing, or that leaks more than
-    `LEAKS_PER_UTTERANCE`, is not allowed, and loses against any that is. Equal ones go to the one
-    tried first, so that nothing is paid for no gain.
+    WER is more than ``record.bound`` above that of telling nothing with as many beams, or that
+    leaks more than `LEAKS_PER_UTTERANCE`, is not allowed, and loses against any that is. Equal
+    ones go to the one tried first, so that nothing is paid for no gain.
 
     Args:
         space: what is tried.
         record: what is tuned on what; says the bound.
         measure: decodes dev; is asked for each choice once.
+        measure_untold: decodes dev told nothing; is asked for each beam size once.
         keep: is given the trials so far after each that was measured.
         earlier: what a search with the same record measured before, which is not measured again;
             its trials stay, those that ``space`` does not hold too.
@@ -124,23 +136,20 @@ def search(
         The best choice and all trials. Where telling nothing is better than every choice allowed,
         the best of them is returned all the same: ``untold`` shows it.
     """
-    known = earlier.untold if earlier else None
-    untold = known or measure(None)
-    trials: dict[BiasChoice, Trial] = {}
-
-    def add(choice: BiasChoice, measured: Measured) -> None:
-        trials[choice] = Trial(choice, measured, within(measured, untold, record.bound))
-
-    for trial in earlier.trial if earlier and known else ():
-        add(trial.choice, trial.measured)
+    untold = {each.beam_size: each.measured for each in earlier.untold} if earlier else {}
+    trials = {trial.choice: trial for trial in earlier.trial} if earlier else {}
 
     def state(best: BiasChoice, finished: bool) -> BiasFile:
+        plain = tuple(Untold(beam_size, measured) for beam_size, measured in untold.items())
         found = tuple(trials.values())
-        return BiasFile(best.bias, best.beam_size, record, untold, found, finished)
+        return BiasFile(best.bias, best.beam_size, record, plain, found, finished)
 
     def try_out(choice: BiasChoice) -> Trial:
         if choice not in trials:
-            add(choice, measure(choice))
+            plain = untold.get(choice.beam_size) or measure_untold(choice.beam_size)
+            untold[choice.beam_size] = plain
+            measured = measure(choice)
+            trials[choice] = Trial(choice, measured, within(measured, plain, record.bound))
             keep(state(better(trials.values()).choice, finished=False))
         return trials[choice]
 

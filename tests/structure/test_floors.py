@@ -33,8 +33,8 @@ FLOORS = (
     "base_weights.weights context.boosting context.telling curve.parts curve.power_law"
     " curve.scores inspection labelling model own_data scoring.bootstrap scoring.entities"
     " scoring.measures scoring.score scoring.score_records scoring.terms suppression"
-    " training.averaging training.dataset training.dev training.quiet training.received training.strength"
-    " unlabelled.agreement words.text_checks",
+    " training.averaging training.dataset training.dev training.quiet training.received"
+    " training.strength unlabelled.agreement words.text_checks",
     # 4: training, decoding, reports
     "context.trials context.tuning decode doctor doctor_tools evaluation exporting own_recipe"
     " reporting training.callbacks training.lessons training.selection training.teacher"
