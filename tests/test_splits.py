@@ -205,6 +205,22 @@ def test_all_checks_of_a_run_read_a_file_once_as_long_as_it_stays_what_it_is(
         check_leaks([train], [test])
 
 
+@pytest.mark.parametrize(
+    ("start_s", "refused"), [(0.0, True), (0.5, True), (4.9, False), (6, False)]
+)
+def test_dev_may_not_be_cut_from_what_is_trained_on(
+    tmp_path: Path, start_s: float, refused: bool
+) -> None:
+    path = tmp_path / "call.wav"
+    path.write_bytes(b"sound")
+    train, dev = Utterance("t", path, 0.0, 5.0), Utterance("d", path, start_s, 5.0)
+    if not refused:
+        check_dev([train], [dev])
+        return
+    with pytest.raises(LeakError, match=r"1 of 1 dev utterances.*call\.wav.*--dev"):
+        check_dev([train], [dev])
+
+
 @pytest.mark.parametrize("train_id", [None, "call", "k"])
 @pytest.mark.parametrize("test_id", [None, "call", "l"])
 def test_two_segments_of_one_file_leak_whatever_their_recordings_are_called(
