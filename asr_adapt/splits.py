@@ -331,7 +331,8 @@ def check_dev(train: Sequence[Utterance], dev: Sequence[Utterance]) -> None:
     if pairs:
         shared = "; ".join(_in_sentences([_leak("a sound file", pairs)], len(dev), "dev"))
         raise LeakError(
-            f"{shared}; give other speech with --dev, leave --dev out, or pass --allow-leaks to go on"
+            f"{shared}; give other speech with --dev, leave --dev out, or pass "
+            "--allow-leaks to go on"
         )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from asr_adapt.stopping import StopRequest
 
 EXIT_CODES = """\b
-Exit codes: 0 done, 2 usage, 3 bad data, 4 environment, 75 stopped and resumable."""
+Exit codes: 0 done, 2 usage, 3 bad data, 4 environment, 70 our bug, 75 stopped and resumable."""
 
 GO_ON_BY_THEMSELVES = ("run", "transcribe")
 """Commands that need no option to go on where they were stopped."""
