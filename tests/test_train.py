@@ -103,6 +103,16 @@ def test_the_same_job_gives_the_same_weights(
     assert other.weights_sha256 != again.weights_sha256
 
 
+def test_what_tensorboard_is_told_stays_beside_the_adapter(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard")
+    monkeypatch.delenv("TENSORBOARD_LOGGING_DIR", raising=False)
+    train_toy(toy, replace(toy_job(toy), report_to="tensorboard"), tmp_path)
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    assert b"train/loss" in events.read_bytes()
+
+
 @pytest.mark.parametrize("step", [1, 4, 6])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_stopped_run_ends_like_an_unbroken_one(

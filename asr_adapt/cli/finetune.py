@@ -102,7 +102,7 @@ if TYPE_CHECKING:
     type=click.Choice(REPORTERS),
     default="none",
     show_default=True,
-    help="Where the Trainer logs as well.",
+    help="Where the Trainer logs as well; for TensorBoard into OUT/tensorboard.",
 )
 @click.option(
     "--curve",

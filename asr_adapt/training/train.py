@@ -153,6 +153,11 @@ class Course:
         """Where the work of a member lies."""
         return self.work / f"member-{number + 1}" if number else self.work
 
+    def log(self, number: int) -> Path:
+        """Where TensorBoard finds the training of a member: beside the adapter."""
+        logs = self.work.parent / "tensorboard"
+        return logs / f"member-{number + 1}" if self.job.settings.members > 1 else logs
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:
@@ -202,7 +207,7 @@ def train_member(
     )
     batches = training_batches(model, job, rows, plans, course.soft)
     callbacks = [selection, watch, course.clock, StopAtStep(stop)]
-    trainer = build_trainer(model, job, work, batches, callbacks)
+    trainer = build_trainer(model, job, work, course.log(number), batches, callbacks)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     stop.check()
     average = selection.average()

@@ -33,7 +33,7 @@ class TrainJob:
         normaliser: under which dev WER is counted.
         seed: of weights, batches, prompts and augmentation.
         command: how the run was started, for the record.
-        report_to: where the Trainer logs as well.
+        report_to: where the Trainer logs as well; ``tensorboard`` beside the adapter.
     """
 
     train: Sequence[Utterance]

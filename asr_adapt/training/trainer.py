@@ -92,10 +92,22 @@ def build_trainer(
     model: SpeechModel,
     job: TrainJob,
     work: Path,
+    log: Path,
     batches: TrainingBatches,
     callbacks: Sequence[TrainerCallback],
 ) -> AdaptTrainer:
-    """Set the Trainer up: one planned batch a step, in order."""
+    """Set the Trainer up: one planned batch a step, in order.
+
+    Args:
+        model: with the weights to train.
+        job: what is trained.
+        work: for checkpoints; does not stay.
+        log: for what TensorBoard is told; stays.
+        batches: in their order.
+        callbacks: called at each step.
+    """
+    if job.report_to != "none":
+        check_tracker(job.report_to, "--report-to")
     # DoRA takes the norms of frozen weights, in float32.
     if computes_bfloat16(model.device) and job.settings.lora.variant != "dora":
         spare_casts(model)
@@ -112,13 +124,25 @@ def build_trainer(
         args=training_arguments(model, job, staging, work, len(batches)),
         train_dataset=batches,
         data_collator=only_item,
-        callbacks=list(callbacks),
+        callbacks=[*callbacks, *([log_into(log)] if job.report_to == "tensorboard" else [])],
     )
     trainer.remove_callback(PrinterCallback)
     if trainer.args.world_size > 1:
         # Our loss calls parts of the network, which would not sum gradients over processes.
         raise EnvironmentProblem("training runs in one process; start it without torchrun")
     return trainer
+
+
+def log_into(folder: Path) -> TrainerCallback:
+    """Return what logs for TensorBoard, into a folder that stays; the Trainer's own does not.
+
+    The variable TENSORBOARD_LOGGING_DIR goes before, as always with the Trainer.
+    """
+    from transformers.integrations import TensorBoardCallback
+
+    callback = TensorBoardCallback()
+    callback.logging_dir = callback.logging_dir or str(folder)
+    return callback
 
 
 def expect_tied_weights(model: SpeechModel) -> None:
@@ -174,8 +198,6 @@ def training_arguments(
 ) -> TrainingArguments:
     """Translate our settings into transformers'."""
     on_gpu = model.device.type == "cuda"
-    if job.report_to != "none":
-        check_tracker(job.report_to, "--report-to")
     arguments = TrainingArguments(
         output_dir=str(staging),
         max_steps=steps,
@@ -197,7 +219,7 @@ def training_arguments(
         save_steps=max(1, -(-steps // job.settings.evaluations)),
         logging_steps=LOG_EVERY_STEPS,
         disable_tqdm=True,
-        report_to=[] if job.report_to == "none" else [job.report_to],
+        report_to=[job.report_to] if job.report_to in ("wandb", "mlflow") else [],
         run_name=work.parent.name,
     )
     if arguments.n_gpu > 1:
