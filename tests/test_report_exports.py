@@ -45,8 +45,10 @@ def report() -> Report:
     utterances += [
         Utterance("lost", Path("b.wav"), 0.0, 1.0, "never compared", speaker="=1+1"),
         Utterance("unwritten", Path("b.wav"), 1.0, 1.0, None),
+        Utterance("quiet", Path("b.wav"), 2.0, 1.0, ""),
     ]
     rows = [Hypothesis(f"call {i}", arm, text) for arm in ARMS for i, text in enumerate(HEARD[arm])]
+    rows += [Hypothesis("quiet", arm, "thank you") for arm in ARMS]
     rows += [
         Hypothesis("lost", "base", "never compared"),
         Hypothesis("lost", "lora+bias", "", error="sound is broken"),
@@ -90,6 +92,7 @@ def test_every_set_has_its_folder_and_every_file_is_explained(report: Report, fo
     assert "test/: Calls of a day" in index
     assert re.search(r"left out, not compared.*: lost\n", index)
     assert re.search(r"left out, without a reference: unwritten\n", index)
+    assert re.search(r"left out, since nobody speaks.*: quiet\n", index)
     assert set(ABOUT) == set(FORMATS)
 
 
@@ -155,6 +158,7 @@ def test_the_table_holds_every_row_and_no_formula(report: Report, folder: Path) 
         for name in ("hits", "substitutions", "deletions", "insertions"):
             assert sum(int(row[name]) for row in used) == getattr(counts, name)
         assert [row["reference"] for row in used] == list(SAID)
+    assert [row["utterance_id"] for row in rows if row["silence"] == "1"] == ["quiet"] * len(ARMS)
 
 
 @pytest.mark.slow

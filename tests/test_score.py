@@ -103,6 +103,7 @@ def test_words_heard_in_silence_stand_on_their_own_line() -> None:
     assert (arm.silence_utterances, arm.silence_insertions) == (2, 2)
     assert arm.utterances == 3
     assert arm.wer_ci95 == (0.0, 0.0)
+    assert not confusions(scores.utterances)
 
 
 def test_speech_that_nobody_wrote_down_is_listed_and_not_taken_for_silence() -> None:

@@ -161,6 +161,9 @@ def test_words_made_up_are_told_by_the_minute(tmp_path: Path) -> None:
     markdown = (tmp_path / "out" / "report.md").read_text()
     assert "| base | 20.0 |" in markdown
     assert step.text in markdown
+    listed = (tmp_path / "out" / "errors.txt").read_text()
+    assert "# apart from these, 40 words in 20 utterances in which nobody speaks" in listed
+    assert "quiet-1:\tnobody speaks: (*->thank) (*->you) (*->very) (*->much)" in listed
     output = io.StringIO()
     Console(width=100, file=output).print(render_table(report))
     shown = output.getvalue()

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from asr_adapt.reporting.results import Report, SetReport
-from asr_adapt.scoring.score import AlignedWord, ArmScore
+from asr_adapt.scoring.alignment import AlignedWord
+from asr_adapt.scoring.score_records import ArmScore, UtteranceScore
 
 
 def render_errors(report: Report) -> str:
@@ -33,13 +34,23 @@ def _head(part: SetReport, arm: ArmScore) -> Iterator[str]:
         f"{counts.substitutions} substitutions, {counts.deletions} deletions, "
         f"{counts.insertions} insertions"
     )
+    if arm.silence_utterances:
+        yield (
+            f"# apart from these, {arm.silence_insertions} words in {arm.silence_utterances} "
+            "utterances in which nobody speaks"
+        )
 
 
 def _body(part: SetReport, arm: ArmScore) -> Iterator[str]:
     for each in part.scores.utterances:
         if each.arm == arm.arm:
-            told = f"failed: {_flat(each.failed)}" if each.failed else mark(each.alignment)
-            yield f"{_flat(each.utterance_id)}:\t{told}"
+            yield f"{_flat(each.utterance_id)}:\t{_told(each)}"
+
+
+def _told(score: UtteranceScore) -> str:
+    if score.failed:
+        return f"failed: {_flat(score.failed)}"
+    return f"nobody speaks: {mark(score.alignment)}" if score.silence else mark(score.alignment)
 
 
 def mark(alignment: Iterable[AlignedWord]) -> str:

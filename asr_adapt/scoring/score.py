@@ -171,10 +171,14 @@ def _can_be_scored(utterance: Utterance, normalise: Callable[[str], str]) -> boo
 
 
 def confusions(scores: Iterable[UtteranceScore]) -> Counter[tuple[str, str]]:
-    """Count which word was heard for which; ("", w) is an insertion, (w, "") a deletion."""
+    """Count which word was heard for which; ("", w) is an insertion, (w, "") a deletion.
+
+    Words heard where nobody speaks are no confusions: they stand on their own line.
+    """
     return Counter(
         (column.reference, column.hypothesis)
         for score in scores
+        if not score.silence
         for column in score.alignment
         if column.kind != "hit"
     )

@@ -1,7 +1,8 @@
 """What all formats are written from: the compared utterances with the normalised text of each arm.
 
-Reads a `SetReport`. Only utterances that every arm has a text for are here, so that other tools
-count what the report counts; which ones are left out stands in ``INDEX.txt`` beside the files.
+Reads a `SetReport`. Only utterances that somebody speaks in and that every arm has a text for are
+here, so that other tools count what the report counts; which ones are left out stands in
+``INDEX.txt`` beside the files.
 """
 
 from __future__ import annotations
@@ -47,7 +48,13 @@ def compared_rows(part: SetReport) -> list[Row]:
         Row(u, next(iter(scores[u.utterance_id].values())).reference, scores[u.utterance_id])
         for u in part.entry.utterances
         if u.utterance_id in ids
+        and not any(score.silence for score in scores[u.utterance_id].values())
     ]
+
+
+def silent_ids(part: SetReport) -> list[str]:
+    """Return the utterances of a set in which nobody speaks; words heard there count apart."""
+    return list(dict.fromkeys(s.utterance_id for s in part.scores.utterances if s.silence))
 
 
 def safe_names(names: Iterable[str]) -> dict[str, str]:

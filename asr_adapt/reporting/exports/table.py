@@ -1,6 +1,7 @@
 """One CSV for spreadsheets: a row for each utterance and arm, with texts, counts and flags.
 
-All labelled utterances are here, failed ones with their reason. Text that a spreadsheet would run
+All labelled utterances are here, failed ones with their reason; error rates are made of those that
+are compared. Text that a spreadsheet would run
 as a formula gets an apostrophe in front (owasp.org, CSV Injection).
 """
 
@@ -17,8 +18,8 @@ from asr_adapt.scoring.score import UtteranceScore
 
 COLUMNS = (
     "utterance_id arm audio start_s duration_s speaker recording reference hypothesis"
-    " reference_normalised hypothesis_normalised compared hits substitutions deletions insertions"
-    " wer phrases_said phrases_found phrases_false phrases_leaked entities_said entities_right"
+    " reference_normalised hypothesis_normalised compared silence hits substitutions"
+    " deletions insertions wer phrases_said phrases_found phrases_false phrases_leaked entities_said entities_right"
     " flags error"
 )
 """Names of the columns, separated by spaces; times in seconds, ``wer`` a fraction."""
@@ -55,7 +56,8 @@ def _row(utterance: Utterance, score: UtteranceScore, text: str, used: bool) -> 
         "hypothesis": text,
         "reference_normalised": score.reference,
         "hypothesis_normalised": score.hypothesis,
-        "compared": int(used),
+        "compared": int(used and not score.silence),
+        "silence": int(score.silence),
         "hits": words.hits,
         "substitutions": words.substitutions,
         "deletions": words.deletions,

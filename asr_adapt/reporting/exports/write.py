@@ -11,7 +11,7 @@ from pathlib import Path
 
 from asr_adapt.errors import UsageError
 from asr_adapt.reporting.exports.nist import write_ctm, write_stm
-from asr_adapt.reporting.exports.rows import safe_names
+from asr_adapt.reporting.exports.rows import safe_names, silent_ids
 from asr_adapt.reporting.exports.sde import write_sde
 from asr_adapt.reporting.exports.seglst import write_seglst
 from asr_adapt.reporting.exports.table import write_table
@@ -81,6 +81,7 @@ def _write_set(part: SetReport, folder: Path, wanted: Sequence[str]) -> Iterator
     for reason, ids in (
         ("not compared, since an arm has no text", part.scores.left_out),
         ("without a reference", part.scores.unlabelled),
+        ("since nobody speaks, from all but scores.csv", silent_ids(part)),
     ):
         if ids:
             yield f"  left out, {reason}: {', '.join(' '.join(each.split()) for each in ids)}"
