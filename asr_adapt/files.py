@@ -125,6 +125,13 @@ def _hash_version(path: Path, *_version: int) -> str:
     return file_sha256(path)
 
 
+def why_unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """Say in a few words why a text file could not be read."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 text (byte {error.start})"
+    return (error.strerror or str(error)).lower()
+
+
 def names_hub_data(path: Path) -> bool:
     """Whether a name stands for a data set of the Hugging Face hub: OWNER/NAME, and no file here.
 

@@ -21,6 +21,7 @@ from asr_adapt.context.bias import (
     read_bias_list,
     remembering,
     said_phrases,
+    split_phrases,
     training_contexts,
     unique,
 )
@@ -208,6 +209,35 @@ def test_bias_list_keeps_order_and_skips_comments(tmp_path: Path) -> None:
     path = tmp_path / "ships.txt"
     path.write_text("﻿# ships in range\nAurora\n\n  Beta   Star \naurora\n", encoding="utf-8")
     assert read_bias_list(path).phrases == ("Aurora", "Beta Star")
+
+
+def test_bias_list_takes_comments_off_and_refuses_what_is_no_phrase_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "ships.txt"
+    path.write_text("Berth #4  # a comment\nAurora\n")
+    assert read_bias_list(path).phrases == ("Berth #4", "Aurora")
+    for bad in ("...", "Ada|Ben", "x" * 300):
+        path.write_text(f"Aurora\n\n{bad}\n")
+        with pytest.raises(BiasError, match=r"ships\.txt:3: "):
+            read_bias_list(path)
+
+
+@pytest.mark.parametrize(
+    ("cell", "phrases"),
+    [
+        ("Ada|Ben", ["Ada", "Ben"]),
+        ("Ada; Ben", ["Ada", "Ben"]),
+        ("Ada; Ben|Cy", ["Ada; Ben", "Cy"]),
+        (" | ; ", []),
+        ('["Ada", "Ben"]', ["Ada", "Ben"]),
+        ("['Ada', \"Ben's\"]", ["Ada", "Ben's"]),
+        ("[]", []),
+        ("[Ada] | [Ben]", ["[Ada]", "[Ben]"]),
+        ("[1, 2]", ["[1, 2]"]),
+        ("[x" * 5000 + "]", ["[x" * 5000 + "]"]),
+    ],
+)
+def test_a_cell_of_context_is_taken_apart(cell: str, phrases: list[str]) -> None:
+    assert split_phrases(cell) == phrases
 
 
 @pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xff\xfe\x00"])

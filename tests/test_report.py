@@ -738,7 +738,7 @@ def test_a_bad_hypothesis_is_named_with_its_line(tmp_path: Path, line: str) -> N
 
 
 def test_missing_run_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=r"run\.json: cannot be read"):
+    with pytest.raises(ManifestError, match=r"no run directory: there is no run\.json"):
         read_run(tmp_path)
 
 

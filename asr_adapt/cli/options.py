@@ -73,7 +73,8 @@ _reading_columns = options(
         "--context",
         "context_column",
         metavar="FIELD",
-        help="Column with phrases known before decoding, separated by | or ;.  [default: context]",
+        help="Column with phrases known before decoding, separated by |, or else by ;."
+        "  [default: context]",
     ),
     click.option(
         "--column",

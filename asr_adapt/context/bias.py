@@ -6,6 +6,8 @@ that does not fit is returned as dropped, never cut or lost.
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,10 +18,14 @@ from types import MappingProxyType
 import numpy as np
 
 from asr_adapt.errors import BiasError
+from asr_adapt.files import why_unreadable
 from asr_adapt.records import BiasList, Utterance
 from asr_adapt.settings import PromptMix, PromptSettings
 
 SEPARATOR = ", "
+
+LONGEST_PHRASE = 200
+"""Characters. What is longer is a sentence or a slip, and would fill a prompt by itself."""
 
 Tokenize = Callable[[str], list[int]]
 """Text to token ids, without special tokens."""
@@ -47,19 +53,64 @@ NO_PROMPT = Prompt("", ())
 
 
 def read_bias_list(path: Path) -> BiasList:
-    """Read a phrase file: one phrase a line in order of priority, ``#`` starts a comment line.
+    """Read a phrase file: one phrase a line in order of priority.
+
+    ``#`` at the beginning of a line, or with spaces around it, starts a comment.
 
     Raises:
-        BiasError: the file cannot be read or has no phrase.
+        BiasError: the file cannot be read, has no phrase, or a line of it is none.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise BiasError(f"{path}: cannot be read as UTF-8 text: {error}") from None
-    phrases = unique(line for line in lines if not line.lstrip().startswith("#"))
+        raise BiasError(f"{path}: cannot be read: {why_unreadable(error)}") from None
+    said = [_COMMENT.sub("", line).strip() for line in lines]
+    for number, phrase in enumerate(said, start=1):
+        if problem := phrase and _no_phrase(phrase):
+            raise BiasError(f"{path}:{number}: {problem}; write one phrase a line")
+    phrases = unique(said)
     if not phrases:
         raise BiasError(f"{path}: no phrase in it; write one phrase a line")
     return BiasList(name=path.stem, phrases=phrases, source=str(path))
+
+
+_COMMENT = re.compile(r"^\s*#.*|\s#\s.*")
+
+
+def _no_phrase(text: str) -> str:
+    """Say why a line is no phrase; nothing if it is one."""
+    if not any(map(str.isalnum, text)):
+        return f"'{text}' has no letter or digit"
+    if "|" in text:
+        return f"'{text[:60]}' is several phrases"
+    if len(text) > LONGEST_PHRASE:
+        return f"'{text[:60]}…' has {len(text)} characters, a phrase {LONGEST_PHRASE} at most"
+    return ""
+
+
+def split_phrases(cell: str) -> list[str]:
+    """Take the phrases of one cell of a table apart.
+
+    They are separated by ``|``, or by ``;`` where there is none; a list in brackets and quotes, as
+    pandas writes one, is read too. What has no letter or digit is no phrase.
+
+    >>> split_phrases("Nordic Star|Elbe Pilot; Cuxhaven| ; ")
+    ['Nordic Star', 'Elbe Pilot; Cuxhaven']
+    >>> split_phrases("['Ada', 'Ben']")
+    ['Ada', 'Ben']
+    """
+    phrases = _listed(cell) or cell.split("|" if "|" in cell else ";")
+    return [phrase.strip() for phrase in phrases if any(map(str.isalnum, phrase))]
+
+
+def _listed(cell: str) -> list[str] | None:
+    if not (cell.lstrip().startswith("[") and cell.rstrip().endswith("]")):
+        return None
+    try:
+        values = ast.literal_eval(cell.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return values if all(isinstance(value, str) for value in values) else None
 
 
 def unique(phrases: Iterable[str]) -> tuple[str, ...]:

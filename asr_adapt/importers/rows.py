@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from asr_adapt.audio import AudioInfo, probe_audio, segment_problem
+from asr_adapt.context.bias import split_phrases
 from asr_adapt.errors import AudioError, DataError, ManifestError
 from asr_adapt.records import Utterance, language_code
 from asr_adapt.words.controls import has_controls
@@ -387,7 +388,7 @@ def _phrases(value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, str):
-        value = value.split("|" if "|" in value else ";")
+        value = split_phrases(value)
     if not isinstance(value, list | tuple):
         raise DataError(f"context is {_kind(value)}, not a list of phrases")
     phrases = (_text(phrase, "a context phrase") for phrase in value)

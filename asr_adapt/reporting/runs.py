@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_adapt.errors import ManifestError
+from asr_adapt.files import why_unreadable
 from asr_adapt.hypotheses import read_hypotheses
 from asr_adapt.manifest import read_manifest
 from asr_adapt.records import Hypothesis, Utterance
@@ -81,6 +82,8 @@ def read_run(run_dir: Path) -> Run:
         ManifestError: if a file is missing, is not what it should be or contradicts another.
     """
     path = run_dir / "run.json"
+    if not path.exists():
+        raise ManifestError(run_dir, "no run directory: there is no run.json in it")
     record = _read_record(path)
     sets = tuple(_read_set(run_dir, path, entry) for entry in record["sets"])
     names = [each.name for each in sets]
@@ -156,7 +159,7 @@ def _read_hypotheses(path: Path, utterances: Iterable[Utterance]) -> tuple[Hypot
     try:
         rows = read_hypotheses(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(path, f"cannot be read: {error}") from error
+        raise ManifestError(path, f"cannot be read: {why_unreadable(error)}") from error
     for number, row in enumerate(rows, start=1):
         problem = _problem(row)
         if problem:
@@ -197,7 +200,7 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(path, f"cannot be read: {error}") from error
+        raise ManifestError(path, f"cannot be read: {why_unreadable(error)}") from error
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from asr_adapt.audio import load_audio, probe_audio, write_flac
+from asr_adapt.context.bias import split_phrases
 from asr_adapt.errors import DataError, UsageError
-from asr_adapt.files import write_whole
+from asr_adapt.files import why_unreadable, write_whole
 from asr_adapt.manifest import write_manifest
 from asr_adapt.records import Utterance
 from asr_adapt.settings import Augmentation
@@ -106,7 +107,7 @@ def read_lines(path: Path) -> list[Line]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as UTF-8 text: {error}") from None
+        raise DataError(f"{path}: cannot be read: {why_unreadable(error)}") from None
     lines: dict[str, Line] = {}
     for number, row in enumerate(text.split("\n"), start=1):
         if row.strip() and not row.lstrip().startswith("#"):
@@ -133,8 +134,7 @@ def read_line(row: str, where: str) -> Line:
         )
     if has_controls(row.replace("\t", " ").strip()):
         raise DataError(f"{where}: holds control characters")
-    phrases = (p.strip() for p in re.split(r"\|" if "|" in context else ";", context))
-    return Line(text, spoken, tuple(dict.fromkeys(p for p in phrases if p)))
+    return Line(text, spoken, tuple(dict.fromkeys(split_phrases(context))))
 
 
 def spell_digits(text: str) -> str:

@@ -19,7 +19,8 @@ from asr_adapt.scoring.score import UtteranceScore
 COLUMNS = (
     "utterance_id arm audio start_s duration_s speaker recording reference hypothesis"
     " reference_normalised hypothesis_normalised compared silence hits substitutions"
-    " deletions insertions wer phrases_said phrases_found phrases_false phrases_leaked entities_said entities_right"
+    " deletions insertions wer phrases_said phrases_found phrases_false phrases_leaked"
+    " entities_said entities_right"
     " flags error"
 )
 """Names of the columns, separated by spaces; times in seconds, ``wer`` a fraction."""
