@@ -34,6 +34,8 @@ from asr_adapt.manifest import (
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import PSEUDO_CONFIDENCE, Utterance
 from asr_adapt.splits import (
+    MOST_DEV,
+    MOST_TEST,
     SHOWN_EXAMPLES,
     check_dev,
     fingerprint,
@@ -346,8 +348,22 @@ def set_apart(
     if marked:
         chosen = {u.utterance_id for u in marked}
         return marked, [u for u in rows if u.utterance_id not in chosen], BY_COLUMN
-    split = split_by_speaker(rows, share, seed)
+    most = MOST_TEST if name == "test" else MOST_DEV
+    split = split_by_speaker(rows, share, seed, most)
     return list(split.dev), list(split.train), split.rule
+
+
+def check_apart(rest: Sequence[Utterance], test: Sequence[Utterance]) -> None:
+    """Refuse test speech that is not apart from the speech it is set apart from.
+
+    Raises:
+        LeakError: they share a speaker, a recording or a sound.
+    """
+    if shared := shared_with(fingerprint(rest), test):
+        raise LeakError(
+            f"{'; '.join(shared)}; test speech needs speakers or recordings of its own: mark rows "
+            "as test in a column 'split', or give speech of more speakers"
+        )
 
 
 def prepare_manifests(
@@ -360,6 +376,7 @@ def prepare_manifests(
 
     Raises:
         DataError: a part would be empty.
+        LeakError: there are too few speakers and recordings to keep test apart.
         UsageError: one of the files is there, with other rows.
     """
     test, rest, test_rule = set_apart(data.utterances, "test", test_share, seed)
@@ -368,7 +385,9 @@ def prepare_manifests(
     notice(f"dev: {dev_rule}")
     if not train:
         raise DataError("every row is marked dev or test, none is left for train; give more data")
-    if test_rule == BY_COLUMN:
+    if test_rule != BY_COLUMN:
+        check_apart([*train, *dev], test)
+    else:
         for shared in shared_with(fingerprint([*train, *dev]), test):
             notice(f"by the split column, {shared}; finetune and eval refuse that")
     parts = {"train": train, "dev": dev, "test": test}

@@ -17,11 +17,10 @@ from pathlib import Path
 
 from asr_adapt.audio import refuse_long
 from asr_adapt.config import FOLDER_NAME, load_recipe
-from asr_adapt.errors import DataError, LeakError, UsageError
+from asr_adapt.errors import DataError, UsageError
 from asr_adapt.manifest import read_manifest, write_manifest
-from asr_adapt.own_data import CheckedData, Notice, check_shares, set_apart
+from asr_adapt.own_data import CheckedData, Notice, check_apart, check_shares, set_apart
 from asr_adapt.records import Utterance
-from asr_adapt.splits import check_leaks
 from asr_adapt.stopping import StopRequest
 
 PARTS = ("train", "dev", "test")
@@ -163,14 +162,7 @@ def split_parts(data: CheckedData, wanted: NewRecipe, notice: Notice) -> Parts:
     empty = [name for name, members in parts.items() if not members]
     if empty:
         raise DataError(f"no utterance is left for {', '.join(empty)}; give more data")
-    try:
-        check_leaks([*train, *dev], test, phrase_groups=False)
-    except LeakError as error:
-        found = str(error).rpartition("; ")[0]  # its advice is for other commands
-        raise LeakError(
-            f"{found}; a recipe needs test speakers of their own: mark their rows as test in a "
-            "column 'split', or give speech of more speakers"
-        ) from None
+    check_apart([*train, *dev], test)
     return Parts(parts, test_rule, dev_rule)
 
 

@@ -25,6 +25,8 @@ from asr_adapt.records import Utterance
 
 MOST_DEV = 0.3
 """The largest share that is taken from training so that no speaker is on both sides."""
+MOST_TEST = 0.5
+"""The same for test speech, without which nothing can be claimed: of three speakers one."""
 SHOWN_EXAMPLES = 3
 
 
@@ -43,10 +45,12 @@ class Split:
     rule: str
 
 
-def split_by_speaker(utterances: Sequence[Utterance], dev_share: float, seed: int) -> Split:
+def split_by_speaker(
+    utterances: Sequence[Utterance], dev_share: float, seed: int, most: float = MOST_DEV
+) -> Split:
     """Set a part aside for choosing checkpoints, with other speakers where that is possible.
 
-    Without at least two speakers, or where one speaker alone would be more than 30 % of the
+    Without at least two speakers, or where one speaker alone would be more than ``most`` of the
     audio, whole recordings are set aside; with one recording only, single utterances are.
     The order of the utterances does not matter.
 
@@ -54,6 +58,7 @@ def split_by_speaker(utterances: Sequence[Utterance], dev_share: float, seed: in
         utterances: at least two.
         dev_share: the share of the audio to set aside, a fraction between 0 and 1.
         seed: of the draw.
+        most: the largest share that is set aside whole, a fraction.
 
     Raises:
         DataError: fewer than two utterances, or ``dev_share`` is no fraction.
@@ -64,7 +69,7 @@ def split_by_speaker(utterances: Sequence[Utterance], dev_share: float, seed: in
         raise DataError(f"dev share {dev_share:g} is not between 0 and 1")
     total_s = sum(utterance.duration_s for utterance in utterances)
     speakers = {utterance.speaker for utterance in utterances if utterance.speaker}
-    most_s = max(MOST_DEV, 1.5 * dev_share) * total_s
+    most_s = max(most, 1.5 * dev_share) * total_s
     rules: list[tuple[str, Callable[[Utterance], str]]] = []
     if len(speakers) >= 2:
         rules.append(("by speaker", lambda u: u.block))
@@ -78,7 +83,9 @@ def split_by_speaker(utterances: Sequence[Utterance], dev_share: float, seed: in
             return _split(utterances, dev, _in_words(rule, speakers, files))
     dev_ids = _draw(utterances, lambda u: u.utterance_id, dev_share * total_s, seed)
     dev = [u for u in utterances if u.utterance_id in dev_ids]
-    return _split(utterances, dev, "by utterance: too few recordings to keep them apart")
+    return _split(
+        utterances, dev, "by utterance: each speaker or recording is too much to go without"
+    )
 
 
 def hold_out(

@@ -281,6 +281,13 @@ def test_prepared_manifests_share_no_speaker(toy: Path, tmp_path: Path) -> None:
     assert len(parts["train.jsonl"]) > len(parts["test.jsonl"]) >= len(parts["dev.jsonl"])
 
 
+def test_test_speech_is_never_split_off_by_clip(toy: Path, tmp_path: Path) -> None:
+    rows = [replace(u, speaker="ann", recording_id="r") for u in toy_rows(toy, "train")]
+    with pytest.raises(LeakError, match="column 'split'"):
+        prepare_manifests(CheckedData(rows, []), tmp_path, 0.1, 0.2, 1, silent)
+    assert not list(tmp_path.iterdir())
+
+
 def test_prepared_manifests_honour_the_split_column(toy: Path, tmp_path: Path) -> None:
     rows = [replace(u, speaker=f"s{i}") for i, u in enumerate(toy_rows(toy, "train"))]
     marked = [replace(u, tags={**u.tags, "split": "test"}) for u in rows[:3]]
