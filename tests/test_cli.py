@@ -335,7 +335,7 @@ def test_options_that_make_no_sense_are_refused(
         ("--batch-size", "0", "batch_size"),
         ("--learning-rate", "0", "learning_rate"),
         ("--rank", "0", "rank"),
-        ("--general-clips", "-1", "replay clips"),
+        ("--general-clips", "5", "--general"),
         ("--method", "most", "most"),
     ],
 )
@@ -350,7 +350,10 @@ def test_the_most_clips_of_general_speech_reach_the_training(
     finetune: Call, toy: Path, tmp_path: Path
 ) -> None:
     rows = toy_rows(toy, "train")[:16]
-    outcome = finetune(table(toy, tmp_path, "train", rows), "--epochs", 1, "--general-clips", 4)
+    data = table(toy, tmp_path, "train", rows)
+    few = ("--general", table(toy, tmp_path, "dev"), "--general-clips")
+    refused(finetune(data, *few, -1), 2, "replay clips")
+    outcome = finetune(data, "--epochs", 1, *few, 4)
     assert outcome.code == 0, outcome.err
     card = json.loads((tmp_path / "out/asr_adapt.json").read_text())
     assert card["settings"]["replay"]["clips"] == 4

@@ -207,6 +207,10 @@ def test_eval_uses_what_the_command_found(toy: Path, tmp_path: Path) -> None:
         (("tune-bias", "--modes", "shout"), "--modes"),
         (("tune-bias", "--beams", "0"), "--beams"),
         (("eval", "--bias-settings", "b.toml", "--bias-mode", "boost"), "--bias-mode"),
+        (("eval", "--boost-bonus", "2"), "--boost-bonus"),
+        (("eval", "--examples", "."), "--examples"),
+        (("eval", "--adapter", ".", "--prompt-budget", "9"), "--prompt-budget"),
+        (("finetune", "--general-clips", "5"), "--general-clips"),
     ],
 )
 def test_what_contradicts_itself_is_refused_before_any_work(

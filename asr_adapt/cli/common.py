@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from asr_adapt.errors import AsrAdaptError, ManifestError, Stopped
+from asr_adapt.errors import AsrAdaptError, ManifestError, Stopped, UsageError
 from asr_adapt.files import names_hub_data
 
 if TYPE_CHECKING:
@@ -52,6 +53,26 @@ class Output:
     def result(self, record: Mapping[str, Any], *lines: str) -> None:
         """Print what a command came to: the record with ``--json``, else the lines."""
         click.echo(json.dumps(record) if self.as_json else "\n".join(lines))
+
+
+def typed(parameter: str) -> bool:
+    """Say whether an option of the running command was typed."""
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source == ParameterSource.COMMANDLINE
+
+
+def refuse_typed(reason: str, *parameters: str) -> None:
+    """Refuse options that would do nothing as the command stands.
+
+    Raises:
+        UsageError: one of the parameters was typed.
+    """
+    for name in parameters:
+        if typed(name):
+            raise UsageError(f"--{name.replace('_', '-')}: {reason}")
+
+
+PROMPTS_OF_ADAPTER = "an adapter is told in the prompts it was trained with; leave it out"
 
 
 def check_there(data: Path) -> None:

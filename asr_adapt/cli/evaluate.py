@@ -6,9 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
-from asr_adapt.cli.common import EXIT_CODES, Output, check_there, command_line, show, working
+from asr_adapt.cli.common import (
+    EXIT_CODES,
+    PROMPTS_OF_ADAPTER,
+    Output,
+    check_there,
+    command_line,
+    refuse_typed,
+    show,
+    working,
+)
 from asr_adapt.cli.options import (
     OUT_FOLDER,
     PATH,
@@ -130,6 +138,11 @@ def eval_command(
     asr-adapt eval calls.csv --model whisper-base --bias ships.txt --bias-mode boost --out runs/b
     """
     check_there(data)
+    if bias_settings:
+        said = "--bias-settings says that; leave one out"
+        refuse_typed(said, "bias_mode", "boost_bonus", "beam_size")
+    if adapter:
+        refuse_typed(PROMPTS_OF_ADAPTER, "prompt_template", "prompt_budget")
     with working(output) as (stop, display):
         from asr_adapt import api
         from asr_adapt.context.bias_file import BiasChoice, read_bias_file
@@ -137,8 +150,11 @@ def eval_command(
 
         choice = BiasChoice(BiasSettings(bias_mode, BoostSettings(bonus=boost_bonus)), beam_size)
         if bias_settings:
-            refuse_both("--bias-settings", "bias_mode", "boost_bonus", "beam_size")
             choice = read_bias_file(bias_settings).choice
+        elif not choice.bias.boosts:
+            refuse_typed("--bias-mode prompt boosts nothing", "boost_bonus")
+        if choice.bias.strategy != "few-shot":
+            refuse_typed("only prompts of strategy few-shot show them", "examples")
         report = api.evaluate(
             data,
             model=model,
@@ -165,18 +181,6 @@ def eval_command(
             session=api.Session(display, stop, command_line()),
         )
     show(report, out, output)
-
-
-def refuse_both(option: str, *others: str) -> None:
-    """Refuse options that were typed beside one that stands for them.
-
-    Raises:
-        UsageError: one of ``others``, named as parameters, was typed.
-    """
-    context = click.get_current_context()
-    for name in others:
-        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
-            raise UsageError(f"--{name.replace('_', '-')}: {option} says that; leave one out")
 
 
 def parse_arms(text: str) -> tuple[str, ...]:

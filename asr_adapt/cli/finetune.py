@@ -6,9 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
-from asr_adapt.cli.common import EXIT_CODES, Output, as_typed, check_there, command_line, working
+from asr_adapt.cli.common import (
+    EXIT_CODES,
+    Output,
+    as_typed,
+    check_there,
+    command_line,
+    refuse_typed,
+    working,
+)
 from asr_adapt.cli.curves import parse_minutes, show_curve
 from asr_adapt.cli.options import (
     OUT_FOLDER,
@@ -20,7 +27,6 @@ from asr_adapt.cli.options import (
     prompt_options,
     reading_options,
 )
-from asr_adapt.errors import UsageError
 from asr_adapt.settings import (
     CHANNELS,
     METHODS,
@@ -151,8 +157,10 @@ def finetune(
     asr-adapt finetune train.csv --model whisper-tiny.en --curve 5,10,20,40 --out curves/calls
     """
     minutes = parse_minutes(curve)
-    if method == "full" and typed("rank"):
-        raise UsageError("--rank: --method full trains all weights, which have none; leave it out")
+    if method == "full":
+        refuse_typed("--method full trains all weights, which have none; leave it out", "rank")
+    if general is None:
+        refuse_typed("needs --general, speech of which so many clips are taken", "general_clips")
     check_there(data)
     with working(output) as (stop, display):
         from asr_adapt import api
@@ -193,12 +201,6 @@ def finetune(
             return
         card = api.train_on(job, model, out, device=device, resume=resume, session=session)
     show_adapter(card, out, model, rules.language, output)
-
-
-def typed(parameter: str) -> bool:
-    """Say whether an option of the running command was typed."""
-    source = click.get_current_context().get_parameter_source(parameter)
-    return source == ParameterSource.COMMANDLINE
 
 
 def show_adapter(card: AdapterCard, out: Path, model: str, language: str, output: Output) -> None:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, Output, as_typed, check_there, command_line, working
+from asr_adapt.cli.common import (
+    EXIT_CODES,
+    PROMPTS_OF_ADAPTER,
+    Output,
+    as_typed,
+    check_there,
+    command_line,
+    refuse_typed,
+    working,
+)
 from asr_adapt.cli.options import (
     OUT_FILE,
     PATH,
@@ -70,6 +79,8 @@ def pick(
     \b
     asr-adapt pick recordings --model whisper-tiny.en --bias ships.txt --count 50 --out picks.csv
     """
+    if adapter:
+        refuse_typed(PROMPTS_OF_ADAPTER, "prompt_template", "prompt_budget")
     check_there(data)
     with working(output) as (stop, display):
         from asr_adapt.audio import apply_long_policy

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, Output, working
+from asr_adapt.cli.common import EXIT_CODES, PROMPTS_OF_ADAPTER, Output, refuse_typed, working
 from asr_adapt.cli.options import (
     OUT_FOLDER,
     PATH,
@@ -79,6 +79,10 @@ def transcribe_command(
     \b
     asr-adapt transcribe watch.wav --model whisper-tiny.en --adapter adapters/calls --out texts
     """
+    if bias_settings:
+        refuse_typed("--bias-settings says that; leave one out", "beam_size")
+    if adapter:
+        refuse_typed(PROMPTS_OF_ADAPTER, "prompt_template", "prompt_budget")
     with working(output) as (stop, display):
         from asr_adapt import api
         from asr_adapt.context.bias_file import read_bias_file
