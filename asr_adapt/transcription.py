@@ -120,7 +120,7 @@ def transcribe(
         Every transcript asked for, in the order of ``audio``.
 
     Raises:
-        AudioError: a file is no sound; said before anything is decoded.
+        AudioError: a file is not there, or none is a sound; said before anything is decoded.
         DataError: the model does not know the language; or recordings could not be decoded whole,
             said when all others are written.
         UsageError: two recordings of one name, one with a name that the folder itself needs, or
@@ -130,13 +130,12 @@ def transcribe(
     generation = read_generation(job.weights)
     if problem := language_problem(generation, job.weights.name, job.language):
         raise DataError(problem)
-    recordings = open_recordings(audio)
+    recordings, failed = open_recordings(audio)
     made_with = open_folder(out_dir, job, recordings)
     lacking = lacking_text(out_dir)
     waiting = [
         r for r in recordings if r.name in lacking or not is_written(r, out_dir, job.formats)
     ]
-    failed: dict[str, str] = {}
     if waiting:
         model = load_base(job.weights, pick_device(job.device))
         model = with_adapter(model, job.adapter) if job.adapter else model
@@ -145,30 +144,41 @@ def transcribe(
     if failed:
         names = ", ".join(f"'{name}'" for name in failed)
         raise DataError(
-            f"{len(failed)} of {len(recordings)} recordings cannot be decoded whole and are not "
+            f"{len(failed)} of {len(audio)} recordings cannot be decoded whole and are not "
             f"written ({names}), the first: {next(iter(failed.values()))}; the same command tries "
             "again"
         )
     return [path for r in recordings for path in transcripts(r, out_dir, job.formats)]
 
 
-def open_recordings(audio: Sequence[Path]) -> list[Recording]:
+def open_recordings(audio: Sequence[Path]) -> tuple[list[Recording], dict[str, str]]:
     """Read the header of every sound file.
 
+    Returns:
+        The recordings, and by the names of files that are no sounds what is wrong with them.
+
     Raises:
-        AudioError: a file is no sound.
+        AudioError: a file is not there, or none of them is a sound.
         UsageError: two files would have the same transcript.
     """
-    recordings: dict[str, Recording] = {}
+    paths: dict[str, Path] = {}
+    recordings: list[Recording] = []
+    failed: dict[str, str] = {}
     for path in audio:
-        name = path.stem
-        if name in recordings:
+        other = paths.setdefault(path.stem, path)
+        if other is not path:
             raise UsageError(
-                f"{path}: its transcript would be that of {recordings[name].path}; "
+                f"{path}: its transcript would be that of {other}; "
                 "use two calls with different --out"
             )
-        recordings[name] = Recording(name, path, probe_audio(path).duration_s)
-    return list(recordings.values())
+    for name, path in paths.items():
+        try:
+            recordings.append(Recording(name, path, probe_audio(path).duration_s))
+        except AudioError as error:
+            if not path.exists() or len(failed) + 1 == len(paths):
+                raise
+            failed[name] = str(error)
+    return recordings, failed
 
 
 def open_folder(

@@ -199,6 +199,19 @@ def test_sound_in_which_no_speech_can_be_looked_for_costs_no_other_recording(
         assert {p.stem for p in (tmp_path / "out").glob("*.srt")} == {"night"}
 
 
+def test_what_is_no_sound_costs_no_other_recording(
+    watch: list[Path], job: TranscriptionJob, tmp_path: Path
+) -> None:
+    junk, out = tmp_path / "junk.wav", tmp_path / "out"
+    junk.write_bytes(b"no sound at all")
+    with pytest.raises(AudioError, match=r"junk\.wav"):
+        run([junk], job, out)
+    assert not out.exists()
+    with pytest.raises(DataError, match=r"1 of 3 recordings.*'junk'.*junk\.wav"):
+        run([junk, *watch], job, out)
+    assert {path.stem for path in out.glob("*.srt")} == {"day", "night"}
+
+
 def test_a_transcript_never_takes_the_place_of_the_record(
     watch: list[Path],
     spans: dict[str, list[Span]],
