@@ -67,6 +67,9 @@ SAME = [
     ("270 1000 feet", "two seven zero one thousand feet"),
     ("2000 118.1", "two thousand one one eight decimal one"),
     ("the 60s", "the sixties"),
+    ("the 1960's", "the nineteen sixties"),
+    ("17s", "seventeens"),
+    ("Speedbird 60S", "speedbird six zero sierra"),
     ("-5", "minus five"),
     # ordinals
     ("1st", "first"),
@@ -218,6 +221,10 @@ def test_different_content_stays_different(one: str, other: str) -> None:
     assert spoken(one) != spoken(other)
 
 
+def test_a_plural_of_a_number_is_one_word_as_an_ordinal_is() -> None:
+    assert spoken("In the nineteen sixties, the 16th") == "in the 1 9 60s the 16th"
+
+
 def test_the_form_is_single_digits_and_joined_letters() -> None:
     heard = spoken("Mayday! PA3XYZ, 2.5 NM off VTS sector B, Ch. 16")
     assert heard == "mayday pa 3 xyz 2 decimal 5 nautical miles off vts sector b channel 1 6"
@@ -234,7 +241,7 @@ def test_any_text_comes_out_clean_and_stays_as_it_came_out(text: str) -> None:
 
 _BESIDES = (
     "a b i n o s x v t ray nautical mile north runway l 's 'd . - ' $ ° ch fl"
-    " at hours main degrees minutes E.R. ER re-entered a. I, o.k."
+    " at hours main degrees minutes E.R. ER 60s 60S 1917s re-entered a. I, o.k."
     " 27L 12m 5m D5K PA3XYZ 1,500 15:30 118.1 350 05 0 1 1st 12th"
 )
 _TRICKY = sorted(RESERVED) + _BESIDES.split()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby, takewhile
 
 from asr_adapt.words.numerals import spell_digits
@@ -21,6 +21,7 @@ from asr_adapt.words.spoken_words import (
     LETTERS,
     NO_NAMES,
     PHRASES,
+    PLURALS,
     RESERVED,
     SPELLED_MARK,
     TITLES_OR_ROADS,
@@ -54,9 +55,13 @@ _SYMBOLS = str.maketrans(
     }
 )
 _IN_BRACKETS = re.compile(r"\[[^\]]*\]|<[^>]*>|\([^)]*\)|\{[^}]*\}")
-_WRITTEN = [
+_PLURAL_WORDS = {figures.removesuffix("s"): word for word, figures in PLURALS.items()}
+_PLURAL = re.compile(rf"(?<![\w.])(\d*)({'|'.join(_PLURAL_WORDS)})'?s\b")
+_WRITTEN: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     # A lower-case m that belongs to figures is metres; 12M, D5M and the letter in "five m" are not.
     (re.compile(r"(?<![\w.])(\d[\d.,]*)m\b|(?<![\w.])(\d[\d.,]*\d)\s+m\b"), r"\1\2 meters"),
+    # A lower-case s behind a round number is its plural; 60S ends a call sign.
+    (_PLURAL, lambda match: f"{match[1]} {_PLURAL_WORDS[match[2]]}"),
     # In capitals amid other letters it is a place, else what one says while thinking.
     (re.compile(r"(?s)\bE\.\s?R\b\.?|(?<=[a-z]\s)ER\b|\bER\b(?=.*[a-z])"), "emergency room"),
 ]
@@ -107,7 +112,7 @@ def normalise_spoken(text: str, spellings: Mapping[str, str]) -> str:
     number with a leading zero stands ("at oh six thirty", "runway oh five"). "St" and "Dr" are
     titles before a name and roads behind one. "ER" in capitals is a place, "er" a hesitation. "a"
     and "I" beside single letters are words. Ordinals are one word ("25th"), "second" always being
-    one. Text in brackets is not speech.
+    one, and so are plurals of round numbers ("60s"). Text in brackets is not speech.
 
     Args:
         text: any text.

@@ -93,13 +93,17 @@ ORDINALS = {
     **{word: value for value, word in enumerate(_ORDINALS, start=1)},
     **{word[:-1] + "ieth": 10 * value for value, word in enumerate(_TENS, start=2)},
 }
-DECADES = {word[:-1] + "ies": f"{value}0 s" for value, word in enumerate(_TENS, start=2)}
+PLURALS = {
+    **{f"{word}s": f"{value}s" for value, word in enumerate(_TEENS, start=10)},
+    **{word[:-1] + "ies": f"{value}0s" for value, word in enumerate(_TENS, start=2)},
+}
+"""Plurals of numbers, one word each as ordinals are: "sixties" is "60s"."""
 
 FILLERS = frozenset(_list("uh uhh uhm um umm er erm hmm mhm mmm"))
 
 # One spelling for what one says, for whole words. Values may be several words.
 WORDS = {
-    **DECADES,
+    **PLURALS,
     # Contractions that lost their apostrophe and mean nothing else.
     "aint": "is not",
     "arent": "are not",
