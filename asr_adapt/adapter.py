@@ -144,7 +144,10 @@ def at_strength(card: AdapterCard, strength: float | None) -> AdapterCard:
     if strength is None:
         return card
     if not 0 <= strength <= 1:
-        raise UsageError(f"strength {strength}: need 0 (the base model) to 1 (all of the change)")
+        raise UsageError(
+            f"strength {strength}: need 0 (the base weights, in the adapter's window) to 1 (all of "
+            "the change)"
+        )
     if strength < 1 and not card.has_strengths:
         raise UsageError(f"strength {strength}: only a LoRA adapter can be applied in part")
     return replace(card, strength=strength)

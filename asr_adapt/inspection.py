@@ -116,6 +116,8 @@ def inspect_data(
     characters = normaliser_for(normaliser, {u.language for u in data.utterances})
     notes: dict[str, list[str]] = defaultdict(list)
     notes["rows that cannot be used"].extend(str(row) for row in data.skipped)
+    if not data.utterances and not data.skipped:
+        notes["no utterance in it"].append(data.format_name)
     without = [u for u in data.utterances if u.reference is None]
     if len(without) < len(data.utterances):  # else it is speech that nobody has labelled yet
         notes[WITHOUT_WORDS].extend(_where(data, utterance) for utterance in without)

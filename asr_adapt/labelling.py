@@ -7,10 +7,9 @@ Formats: https://labelstud.io/guide/tasks and https://labelstud.io/guide/predict
 
 from __future__ import annotations
 
-import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,8 @@ from urllib.parse import quote
 
 from asr_adapt.errors import DataError, UsageError
 from asr_adapt.files import json_text, refuse_other, write_json, write_whole
-from asr_adapt.hypotheses import read_hypotheses
-from asr_adapt.manifest import read_manifest
 from asr_adapt.records import ARMS, Hypothesis, Utterance
+from asr_adapt.reporting.runs import Run, RunSet, read_run
 from asr_adapt.words.text import get_normaliser
 
 INTERFACE = """<View>
@@ -57,37 +55,43 @@ def suggestions_of_run(
         DataError: no run, or nothing in it to correct.
         UsageError: no such set or arm.
     """
-    try:
-        record = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
-        sets = {entry["name"]: entry for entry in record["sets"]}
-        normaliser = get_normaliser(record["normaliser"])
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise DataError(f"{run_dir}: is no run directory of eval ({problem})") from problem
-    chosen = sets.get(set_name) if set_name else next(iter(sets.values()), None)
-    if chosen is None:
-        raise UsageError(f"--set {set_name}: the sets of {run_dir} are {', '.join(sets)}")
-    rows = read_hypotheses(run_dir / chosen["hypotheses"])
-    arms = [name for name in ARMS if any(row.arm == name for row in rows)]
-    name = arm or (arms[-1] if arms else "")
-    if name not in arms:
-        raise UsageError(f"--arm {arm}: the arms of {run_dir} are {', '.join(arms) or 'none'}")
-    heard = {row.utterance_id: row for row in rows if row.arm == name and row.error is None}
-    utterances = read_manifest(run_dir / chosen["manifest"], allow_outside=True)
+    run = read_run(run_dir)
+    entry = _set_called(run, set_name)
+    name = _arm_called(run, entry, arm)
+    normalise = get_normaliser(run.normaliser)
+    heard = {h.utterance_id: h for h in entry.hypotheses if h.arm == name and h.error is None}
     wrong = [
         (u, heard[u.utterance_id])
-        for u in utterances
+        for u in entry.utterances
         if u.utterance_id in heard
-        and (
-            everything
-            or u.reference is None
-            or normaliser(u.reference) != normaliser(heard[u.utterance_id].text)
-        )
+        and (everything or _differ(u.reference, heard[u.utterance_id].text, normalise))
     ]
     if not wrong:
         raise DataError(f"{run_dir}: arm {name} has no error to correct; --all takes every row")
     wrong.sort(key=lambda pair: (_certainty(pair[1]), pair[0].utterance_id))
-    source = f"{record['model']['name']} {name}"
+    source = f"{run.record['model']['name']} {name}"
     return [(u, Suggestion(row.text, source, _certainty(row))) for u, row in wrong]
+
+
+def _set_called(run: Run, name: str | None) -> RunSet:
+    for entry in run.sets:
+        if name in (None, entry.name):
+            return entry
+    known = ", ".join(entry.name for entry in run.sets)
+    raise UsageError(f"--set {name}: the sets of {run.directory} are {known}")
+
+
+def _arm_called(run: Run, entry: RunSet, name: str | None) -> str:
+    """Return the arm of that name, or the one that is told most."""
+    decoded = {row.arm for row in entry.hypotheses}
+    arms = [arm for arm in ARMS if arm in decoded]
+    if not arms or name not in (None, *arms):
+        raise UsageError(f"--arm {name}: the arms of {run.directory} are {', '.join(arms)}")
+    return name or arms[-1]
+
+
+def _differ(reference: str | None, heard: str, normalise: Callable[[str], str]) -> bool:
+    return reference is None or normalise(reference) != normalise(heard)
 
 
 def _certainty(row: Hypothesis) -> float:

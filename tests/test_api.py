@@ -174,3 +174,17 @@ def test_a_seed_below_zero_is_refused_before_anything_is_read(
 ) -> None:
     with pytest.raises(UsageError, match="seed -1"):
         function(tmp_path / "nowhere", model="nowhere", out=tmp_path / "out", seed=-1)
+
+
+def test_one_name_is_not_taken_apart_into_letters(toy: Path, tmp_path: Path) -> None:
+    data = table(toy, tmp_path, "test", toy_rows(toy, "test")[:1])
+    model = str(toy / "model")
+    made = asr_adapt.evaluate(
+        data, model=model, normaliser="raw", arms="base", also="csv", out=tmp_path / "run"
+    )
+    assert [arm.arm for arm in made.primary.scores.arms] == ["base"]
+    assert list((tmp_path / "run/exports").rglob("scores.csv"))
+    with pytest.raises(UsageError, match="--to ct3"):
+        asr_adapt.export(tmp_path, model=model, to="ct3", out=tmp_path / "out")
+    with pytest.raises(UsageError, match="no sound file"):
+        asr_adapt.transcribe([], model=model, out=tmp_path / "out")

@@ -54,12 +54,21 @@ def run_dir(tmp_path: Path) -> Path:
     (folder / "hypotheses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))
     paths = {"manifest": "sets/calls/manifest.jsonl", "hypotheses": "sets/calls/hypotheses.jsonl"}
     record = {
+        "kind": "asr-adapt run",
         "normaliser": "spoken-en",
         "model": {"name": "toy"},
-        "sets": [{"name": "calls", **paths}],
+        "sets": [{"name": "calls", "role": "domain", "title": "Calls", **paths}],
     }
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     return tmp_path / "run"
+
+
+def test_a_record_that_leads_out_of_its_run_is_refused(run_dir: Path) -> None:
+    record = json.loads((run_dir / "run.json").read_text())
+    record["sets"][0]["hypotheses"] = "../../elsewhere.jsonl"
+    (run_dir / "run.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match="leaves the run directory"):
+        suggestions_of_run(run_dir)
 
 
 def exported(tasks: list[dict[str, Any]], corrections: dict[str, str]) -> list[dict[str, Any]]:
@@ -145,7 +154,7 @@ def test_tasks_never_replace_another_file(run_dir: Path, tmp_path: Path) -> None
 
 
 def test_what_is_not_there_is_named(run_dir: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no run directory"):
+    with pytest.raises(DataError, match="no run directory"):
         suggestions_of_run(tmp_path)
     with pytest.raises(UsageError, match=r"--set other: the sets of .* are calls"):
         suggestions_of_run(run_dir, "other")

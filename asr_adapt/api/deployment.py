@@ -5,12 +5,18 @@ Reads an adapter, writes a folder for each format; with speech at hand it compar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr_adapt.api.session import PathText, Session, default_reading, say_languages
+from asr_adapt.api.session import (
+    Names,
+    PathText,
+    Session,
+    default_reading,
+    names_of,
+    say_languages,
+)
 from asr_adapt.files import check_out_folder
 from asr_adapt.settings import check_seed
 
@@ -24,7 +30,7 @@ def export(
     *,
     model: str,
     out: PathText,
-    to: Sequence[str] = ("hf",),
+    to: Names = ("hf",),
     precision: str | None = None,
     strength: float | None = None,
     check: PathText | None = None,
@@ -74,7 +80,7 @@ def export(
     job = ExportJob(
         weights=resolve_weights(model),
         adapter=Path(adapter),
-        forms=tuple(dict.fromkeys(to)),
+        forms=names_of(to),
         precision=precision,
         strength=strength,
         normaliser=usual.name,

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr_adapt.api.session import (
+    Names,
     PathText,
     Phrases,
     Session,
     default_reading,
+    names_of,
     read_phrases,
     say_languages,
 )
@@ -42,16 +44,16 @@ def evaluate(
     examples: PathText | None = None,
     general: PathText | None = None,
     split: str = "test",
-    arms: Sequence[str] = ARMS,
+    arms: Names = ARMS,
     reading: ReadingRules | None = None,
     prompts: PromptSettings | None = None,
     decode: DecodeSettings | None = None,
     normaliser: str = "auto",
     device: str = "auto",
     seed: int = 1,
-    also: Sequence[str] = (),
+    also: Names = (),
     embed_audio: bool = False,
-    log_to: Sequence[str] = (),
+    log_to: Names = (),
     allow_leaks: bool = False,
     resume: bool = False,
     session: Session | None = None,
@@ -105,7 +107,7 @@ def evaluate(
     check_seed(seed)
     if strength is not None and adapter is None:
         raise UsageError("--strength: needs --adapter, a part of whose change it applies")
-    ReportWishes(also, embed_audio, log_to).check()
+    ReportWishes(names_of(also), embed_audio, names_of(log_to)).check()
     check_normaliser(normaliser)
     checked = read_checked(path, reading, display, session.stop)
     rows = select_for_test(checked, split, display.say)
@@ -129,7 +131,7 @@ def evaluate(
         normaliser=normaliser_for(normaliser, languages).name,
         device=device,
         seed=seed,
-        arms=arms,
+        arms=names_of(arms),
         bias=telling or BiasSettings(),
         examples=read_phrases(examples),
         command=session.command,
@@ -153,9 +155,9 @@ def report(
     out: PathText,
     *,
     seed: int = 1,
-    also: Sequence[str] = (),
+    also: Names = (),
     embed_audio: bool = False,
-    log_to: Sequence[str] = (),
+    log_to: Names = (),
     curve: PathText | None = None,
     session: Session | None = None,
 ) -> Report:
@@ -186,7 +188,7 @@ def report(
     return make_report(
         [Path(path) for path in paths],
         Path(out),
-        ReportWishes(also, embed_audio, log_to),
+        ReportWishes(names_of(also), embed_audio, names_of(log_to)),
         session.display,
         seed=seed,
         curve=Path(curve) if curve else None,

@@ -23,6 +23,15 @@ Phrases = PathText | Sequence[str]
 """A file with one phrase a line, or the phrases themselves."""
 
 
+Names = str | Sequence[str]
+"""One name of what can be chosen, or several."""
+
+
+def names_of(chosen: Names) -> tuple[str, ...]:
+    """Return the names that are chosen, each once; a string is one name, not its letters."""
+    return (chosen,) if isinstance(chosen, str) else tuple(dict.fromkeys(chosen))
+
+
 def _quiet() -> ProgressDisplay:
     from asr_adapt.progress import ProgressDisplay
 

@@ -9,7 +9,16 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
-from asr_adapt.api.session import PathText, Phrases, Session, read_phrases, say_languages
+from asr_adapt.api.session import (
+    Names,
+    PathText,
+    Phrases,
+    Session,
+    names_of,
+    read_phrases,
+    say_languages,
+)
+from asr_adapt.errors import UsageError
 from asr_adapt.files import check_out_folder
 from asr_adapt.records import language_code
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
@@ -23,7 +32,7 @@ def transcribe(
     adapter: PathText | None = None,
     bias: Phrases | None = None,
     telling: BiasSettings | None = None,
-    formats: Sequence[str] = ("srt",),
+    formats: Names = ("srt",),
     language: str = "en",
     speech_threshold: float = 0.5,
     prompts: PromptSettings | None = None,
@@ -62,6 +71,8 @@ def transcribe(
     check_out_folder(Path(out))
     session = session or Session()
     paths = [audio] if isinstance(audio, str | PathLike) else list(audio)
+    if not paths:
+        raise UsageError("no sound file is given: nothing to transcribe")
     job = TranscriptionJob(
         weights=resolve_weights(model),
         adapter=Path(adapter) if adapter else None,
@@ -72,7 +83,7 @@ def transcribe(
         voice=VoiceSettings(threshold=speech_threshold),
         language=language_code(language),
         device=device,
-        formats=tuple(formats),
+        formats=names_of(formats),
     )
     say_languages(adapter, (job.language,), session)
     show, stop = session.display.start, session.stop

@@ -150,7 +150,10 @@ def finetune(
     output: Output,
     rules: ReadingRules,
 ) -> None:
-    """Train an adapter on DATA and choose its best step by decoded dev WER.
+    """Train an adapter on DATA and choose its step by decoded dev WER.
+
+    Of the steps that are as good as the best within chance the last is kept, as the most settled.
+    DATA is a table, a manifest or a folder of audio with text, as eval reads it.
 
     \b
     asr-adapt finetune train.csv --model whisper-tiny.en --out adapters/calls
@@ -221,7 +224,7 @@ def show_adapter(card: AdapterCard, out: Path, model: str, language: str, output
     output.result(
         record,
         f"adapter: {out}  step {card.chosen_step} of {card.steps}, dev WER {100 * best:.1f} %, "
-        f"{card.label_minutes:.0f} min of labels, {card.training_s:.0f} s, "
+        f"{card.label_minutes:.1f} min of labels, {card.training_s:.0f} s, "
         f"sha256 {card.weights_sha256[:12]}",
         f"next: {as_typed('eval', *test, '--model', model, '--adapter', out, '--out', 'RUN')}",
     )

@@ -182,7 +182,8 @@ adapter_option = click.option(
 strength_option = click.option(
     "--strength",
     type=float,
-    help="Part of the adapter's change that is applied, 0 to 1.  [default: as finetune chose]",
+    help="Part of the adapter's change that is applied, 0 to 1, in the window it was trained with."
+    "  [default: as finetune chose]",
 )
 
 bias_option = click.option(

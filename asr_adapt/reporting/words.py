@@ -33,7 +33,7 @@ STEPS = (
     ("base", "base+bias", "Telling the untouched model the context"),
     ("base", "lora", "Fine-tuning"),
     ("lora", "lora+bias", "Telling the fine-tuned model the context"),
-    ("base", "lora+bias", "Both together"),
+    ("base", "lora+bias", "Doing both"),
 )
 
 SIGNS = {"better": "▼", "worse": "▲", "unclear": "≈"}
@@ -117,6 +117,15 @@ def minutes(value: float | None) -> str:
     return NONE if value is None else f"{value:.0f} min"
 
 
+def speech_length(length_min: float) -> str:
+    """Say how long speech is: in whole minutes, but where these are few.
+
+    >>> speech_length(40.2), speech_length(1.07), speech_length(0.2)
+    ('40 minutes', '1 min 4 s', '12.0 s')
+    """
+    return f"{length_min:.0f} minutes" if length_min >= 2 else duration(60 * length_min)
+
+
 def time_or_none(seconds: float | None) -> str:
     """Show a time that may be unknown."""
     return NONE if seconds is None else duration(seconds)
@@ -189,7 +198,7 @@ def _label(report: Report, arm: ArmScore) -> str:
     kind, run = split_arm(arm.arm)
     if labels is None or kind != "lora":
         return plain(arm.arm)
-    return f"fine-tuned{run} on {labels:.0f} minutes of transcribed speech"
+    return f"fine-tuned{run} on {speech_length(labels)} of transcribed speech"
 
 
 def _wrong(arm: ArmScore) -> str:
@@ -353,7 +362,8 @@ def cost(report: Report) -> str | None:
     arms = [arm.arm for arm in report.primary.scores.arms]
     named = {split_arm(arm)[1]: each for arm in arms if (each := report.adapter_of(arm))}
     speeds = [f"{plain(arm.arm)} {arm.rtf:.2f} s" for arm in report.primary.scores.arms if arm.rtf]
-    decoding = f"Decoding a second of audio takes: {', '.join(speeds)}." if speeds else ""
+    window = "; with an adapter in the window it was trained with" if named else ""
+    decoding = f"Decoding a second of audio takes: {', '.join(speeds)}{window}." if speeds else ""
     adapting = [_cost_of(run, adapter) for run, adapter in named.items()]
     return " ".join(filter(None, [*adapting, decoding])) or None
 
@@ -362,7 +372,7 @@ def _cost_of(run: str, adapter: Mapping[str, Any]) -> str:
     labels, training_s = number(adapter, "minutes_of_labels"), number(adapter, "training_s")
     octets = number(adapter, "size_bytes")
     bits = [
-        f"{labels:.0f} minutes of transcribed speech" if labels is not None else "",
+        f"{speech_length(labels)} of transcribed speech" if labels is not None else "",
         f"{duration(training_s)} of training" if training_s is not None else "",
         f"an adapter of {size(octets)}" if octets is not None else "",
     ]

@@ -31,13 +31,13 @@ FLOORS = (
     " manifest sources splits spoken_calls training.checkpoints training.train_job voices",
     # 3: batches, models, scores
     "base_weights.weights context.boosting context.telling curve.parts curve.power_law"
-    " curve.scores inspection labelling model own_data scoring.bootstrap scoring.entities"
+    " curve.scores inspection model own_data scoring.bootstrap scoring.entities"
     " scoring.measures scoring.score scoring.score_records scoring.terms suppression"
     " training.averaging training.dataset training.dev training.quiet training.received"
     " training.strength unlabelled.agreement words.text_checks",
     # 4: training, decoding, reports
-    "context.trials context.tuning decode doctor doctor_tools evaluation exporting own_recipe"
-    " reporting training.callbacks training.lessons training.selection training.teacher"
+    "context.trials context.tuning decode doctor doctor_tools evaluation exporting labelling"
+    " own_recipe reporting training.callbacks training.lessons training.selection training.teacher"
     " training.train training.trainer training.watched transcription unlabelled.pick"
     " unlabelled.pseudo unlabelled.synth unlabelled.views",
     # 5: the whole flow
