@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from asr_adapt.channel import (
-    VHF_PRESETS,
     Dropouts,
     Fading,
     MicNoise,
@@ -107,7 +106,7 @@ def test_deviation_never_exceeds_its_limit(modulation_db: float) -> None:
 
 def test_input_level_does_not_matter() -> None:
     speech = babble(1, 0)
-    settings = VHF_PRESETS["comfortable"]
+    settings = VhfSettings(cnr_db=25.0, squelch=Squelch())
     loud, soft = vhf_fm(speech * 2, settings, 0), vhf_fm(speech * 0.02, settings, 0)
     assert torch.allclose(loud, soft, atol=1e-3)
 
@@ -217,7 +216,14 @@ def test_squelch_rides_over_fades_shorter_than_its_tail() -> None:
 
 
 def test_same_seed_same_bytes_whatever_the_global_generator_does() -> None:
-    speech, settings = babble(1, 0), VHF_PRESETS["marginal"]
+    settings = VhfSettings(
+        cnr_db=6.0,
+        mic_noise=MicNoise(snr_db=16.0),
+        fading=Fading(doppler_hz=2.0, k_db=12.0),
+        dropouts=Dropouts(),
+        squelch=Squelch(threshold_db=-6.0),
+    )
+    speech = babble(1, 0)
     torch.manual_seed(1)
     first = vhf_fm(speech, settings, 7, interferer=babble(0.5, 3))
     torch.manual_seed(2)

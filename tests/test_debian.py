@@ -66,23 +66,18 @@ def test_two_at_once_fetch_it_once(tmp_path: Path, apt: Callable[..., Path]) -> 
 
 
 @pytest.mark.parametrize(
-    ("settings", "expected", "told"),
-    [
-        ({"sha256": "0" * 64}, None, "SHA-256"),
-        ({"size": 4}, None, "3 bytes instead of 4"),
-        ({}, "1" * 64, "SHA-256"),
-    ],
+    ("settings", "told"),
+    [({"sha256": "0" * 64}, "SHA-256"), ({"size": 4}, "3 bytes instead of 4")],
 )
 def test_a_wrong_download_leaves_nothing(
     tmp_path: Path,
     apt: Callable[..., Path],
     settings: dict[str, str | int],
-    expected: str | None,
     told: str,
 ) -> None:
     apt(**settings)
     with pytest.raises(EnvironmentProblem, match=told):
-        fetch_debian("hello", tmp_path / "cache", sha256=expected)
+        fetch_debian("hello", tmp_path / "cache")
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [".hello.lock"]
 
 

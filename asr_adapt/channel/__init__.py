@@ -12,7 +12,6 @@ from asr_adapt.channel.am import AmSettings, SecondCarrier, am_airband, sample_a
 from asr_adapt.channel.digital import DigitalSettings, digital_voice, sample_digital_settings
 from asr_adapt.channel.landline import TelephoneSettings, telephone
 from asr_adapt.channel.settings import (
-    VHF_PRESETS,
     Dropouts,
     Fading,
     MicNoise,
@@ -23,7 +22,6 @@ from asr_adapt.channel.settings import (
 from asr_adapt.channel.vhf import vhf_fm
 
 __all__ = [
-    "VHF_PRESETS",
     "AmSettings",
     "DigitalSettings",
     "Dropouts",

@@ -166,24 +166,6 @@ _VHF_RANGES = (
     ("interferer_offset_hz", -3000, 3000),
 )
 
-VHF_PRESETS = {
-    "comfortable": VhfSettings(cnr_db=25.0, squelch=Squelch()),
-    "fair": VhfSettings(
-        cnr_db=12.0,
-        mic_noise=MicNoise(snr_db=18.0),
-        fading=Fading(doppler_hz=2.0, k_db=10.0),
-        squelch=Squelch(),
-    ),
-    "marginal": VhfSettings(
-        cnr_db=6.0,
-        mic_noise=MicNoise(snr_db=16.0),
-        fading=Fading(doppler_hz=2.0, k_db=12.0),
-        dropouts=Dropouts(),
-        squelch=Squelch(threshold_db=-6.0),
-    ),
-}
-"""Named links, from one that is easy to follow to one at the edge of understanding."""
-
 
 def sample_vhf_settings(
     rng: np.random.Generator, cnr_db_range: tuple[float, float] = (5.0, 25.0)

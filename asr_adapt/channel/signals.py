@@ -1,4 +1,4 @@
-"""Small signal tools that both channels use: filters on spectra, levels, slow curves.
+"""Small signal tools that the channels share: filters on spectra, levels, slow curves.
 
 Filters are Butterworth magnitudes applied to the spectrum of the whole, padded signal: no delay,
 no ringing state, and a cost that a loop over samples cannot match. Refuses (DataError) signals

