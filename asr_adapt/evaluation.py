@@ -341,11 +341,25 @@ def check_same_run(run_dir: Path, before: dict[str, Any], now: dict[str, Any]) -
     told = {"bias": asdict(BiasSettings()), **before.get("decode", {})}  # as before boosting was
     before = {**before, "decode": told}
     for key in ("model", "adapter", "decode", "normaliser", "seed", "sets", "excluded"):
-        if before.get(key) != json.loads(json.dumps(now[key])):
+        there, asked = before.get(key), json.loads(json.dumps(now[key]))
+        if there != asked:
             raise UsageError(
-                f"{run_dir}: the run there has another '{key}'; resume with the same command, "
-                "or use another --out"
+                f"{run_dir}: the run there has another '{key}'{_where_they_differ(there, asked)}; "
+                "resume with the same command, or use another --out"
             )
+
+
+def _where_they_differ(there: Any, asked: Any) -> str:
+    """Say what of two records differs, where that takes few words."""
+    if isinstance(there, dict) and isinstance(asked, dict):
+        keys = [key for key in {**there, **asked} if there.get(key) != asked.get(key)]
+        return f": {keys[0]} {there.get(keys[0])!r}, not {asked.get(keys[0])!r}"
+    names = [
+        ", ".join(each["name"] for each in some if isinstance(each, dict) and "name" in each)
+        for some in (there, asked)
+        if isinstance(some, list)
+    ]
+    return f": {names[0]}, not {names[1]}" if len(set(names)) == 2 else ""
 
 
 def check_same_rows(run_dir: Path, sets: Sequence[TestSet]) -> None:

@@ -5,6 +5,7 @@ Plain frozen dataclasses: the command line, recipe files and Python callers fill
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from asr_adapt.errors import UsageError
@@ -83,6 +84,11 @@ class PromptSettings:
         _require(
             "{phrases}" in self.template,
             f"prompt template {self.template!r} does not say where {{phrases}} go",
+        )
+        others = set(re.findall(r"\{\w*\}", self.template)) - {"{phrases}"}
+        _require(
+            not others,
+            f"prompt template {self.template!r}: nothing stands for {', '.join(sorted(others))}",
         )
 
 

@@ -316,6 +316,7 @@ def test_an_empty_bias_file_is_named(
         ("--prompt-budget", "300", "300"),
         ("--prompt-template", "ships", "{phrases}"),
         ("--device", "abacus", "abacus"),
+        ("--prompt-template", "{phrases} {x}", "nothing stands for {x}"),
         ("--seed", "-1", "--seed"),
         ("--long", "sometimes", "sometimes"),
     ],

@@ -236,7 +236,7 @@ def test_a_finished_run_is_left_as_it_is(toy: Path, tmp_path: Path) -> None:
     ("change", "says"),
     [
         ({"normaliser": "whisper-en"}, "normaliser"),
-        ({"decode": DecodeSettings(beam_size=2)}, "decode"),
+        ({"decode": DecodeSettings(beam_size=2)}, "decode': beam_size 1, not 2"),
         ({"adapter": None}, "adapter"),
         ({"bias_list": SHIPS}, "decode"),
         ({"bias": BiasSettings("boost")}, "decode"),
@@ -249,7 +249,7 @@ def test_another_run_is_not_resumed(
 ) -> None:
     job = replace(job_for(toy, toy_rows(toy, "test")[:2], adapter), arms=("base",))
     run(job, tmp_path)
-    with pytest.raises(UsageError, match=f"another '{says}'"):
+    with pytest.raises(UsageError, match=f"another '{says}"):
         run(replace(job, **change), tmp_path, resume=True)
 
 
