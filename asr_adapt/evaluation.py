@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from asr_adapt.adapter import AdapterCard, at_strength, check_base, read_card, weight_file
@@ -352,8 +353,9 @@ def check_same_run(run_dir: Path, before: dict[str, Any], now: dict[str, Any]) -
 def _where_they_differ(there: Any, asked: Any) -> str:
     """Say what of two records differs, where that takes few words."""
     if isinstance(there, dict) and isinstance(asked, dict):
-        keys = [key for key in {**there, **asked} if there.get(key) != asked.get(key)]
-        return f": {keys[0]} {there.get(keys[0])!r}, not {asked.get(keys[0])!r}"
+        pairs = {key: (there.get(key), asked.get(key)) for key in {**there, **asked}}
+        told = (f"{key} {a!r}, not {b!r}" for key, (a, b) in pairs.items() if a != b)
+        return f": {shorten('; '.join(told), 200, placeholder=' …')}"
     names = [
         ", ".join(each["name"] for each in some if isinstance(each, dict) and "name" in each)
         for some in (there, asked)

@@ -236,7 +236,7 @@ def test_a_finished_run_is_left_as_it_is(toy: Path, tmp_path: Path) -> None:
     ("change", "says"),
     [
         ({"normaliser": "whisper-en"}, "normaliser"),
-        ({"decode": DecodeSettings(beam_size=2)}, "decode': beam_size 1, not 2"),
+        ({"decode": DecodeSettings(4, 2)}, "decode': beam_size 1, not 2;"),
         ({"adapter": None}, "adapter"),
         ({"bias_list": SHIPS}, "decode"),
         ({"bias": BiasSettings("boost")}, "decode"),
