@@ -221,3 +221,9 @@ def load_hub_data(
 def select_split(utterances: Iterable[Utterance], split: str) -> list[Utterance]:
     """Return the utterances that their data assigns to ``train``, ``dev`` or ``test``."""
     return [utterance for utterance in utterances if utterance.tags.get("split") == split]
+
+
+def utterances_sha256(utterances: Sequence[Utterance]) -> str:
+    """Return a checksum of all that is known about utterances; where their files lie may change."""
+    rows = [{**u.to_json(), "audio_path": u.audio_path.name} for u in utterances]
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()

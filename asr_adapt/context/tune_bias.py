@@ -6,8 +6,6 @@ file after each trial. A file of other work is refused; one that was stopped is 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,6 +25,7 @@ from asr_adapt.context.trials import DevSpeech, DevTrials
 from asr_adapt.context.tuning import BOUND, Space, search
 from asr_adapt.errors import UsageError
 from asr_adapt.evaluation import list_record
+from asr_adapt.manifest import utterances_sha256
 from asr_adapt.model import SpeechModel, check_languages, load_base, pick_device, with_adapter
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import BiasList, Utterance
@@ -216,12 +215,6 @@ def tuning_record(job: TuningJob, dev: Sequence[Utterance]) -> TuningRecord:
         prompt_budget_tokens=prompts.budget_tokens,
         seed=job.seed,
     )
-
-
-def utterances_sha256(utterances: Sequence[Utterance]) -> str:
-    """Return a checksum of what is known about utterances; where their files lie may change."""
-    rows = [{**u.to_json(), "audio_path": u.audio_path.name} for u in utterances]
-    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
 def read_before(out: Path, record: TuningRecord, resume: bool) -> BiasFile | None:

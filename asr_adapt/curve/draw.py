@@ -32,6 +32,7 @@ from asr_adapt.environment import package_versions
 from asr_adapt.errors import UsageError
 from asr_adapt.evaluation import EvaluationJob, TestSet, evaluate, set_folder
 from asr_adapt.hypotheses import read_hypotheses
+from asr_adapt.manifest import utterances_sha256
 from asr_adapt.model import load_base, pick_device
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.recipe import (
@@ -47,7 +48,7 @@ from asr_adapt.records import Hypothesis
 from asr_adapt.settings import DecodeSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.dataset import label_minutes
-from asr_adapt.training.train_job import TrainJob, data_digest, finished_adapter
+from asr_adapt.training.train_job import TrainJob, finished_adapter
 from asr_adapt.training.watched import has_begun, train_watched
 
 BASE_FOLDER = "base"
@@ -161,8 +162,10 @@ def job_digest(job: CurveJob) -> str:
         "normaliser": training.normaliser,
         "seed": training.seed,
         "weights": scoring.weights.sha256,
-        "data": [data_digest(rows) for rows in (training.train, training.dev, training.general)],
-        "scored": data_digest(scoring.sets[0].utterances),
+        "data": [
+            utterances_sha256(rows) for rows in (training.train, training.dev, training.general)
+        ],
+        "scored": utterances_sha256(scoring.sets[0].utterances),
         "decode": [asdict(scoring.decode), asdict(scoring.bias), scoring.strength, *scoring.arms],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

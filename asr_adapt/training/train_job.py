@@ -6,15 +6,15 @@ another job, naming what differs.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from asr_adapt.adapter import CARD_NAME, AdapterCard, read_card
 from asr_adapt.errors import UsageError
+from asr_adapt.manifest import utterances_sha256
 from asr_adapt.records import Utterance
 from asr_adapt.settings import PromptSettings, TrainSettings
 
@@ -63,13 +63,7 @@ def job_identity(job: TrainJob, base_sha256: str) -> dict[str, Any]:
 def data_digests(job: TrainJob) -> dict[str, str]:
     """Return a checksum of each part of the data, by the part's name."""
     parts = {"train": job.train, "dev": job.dev, "general": job.general}
-    return {name: data_digest(rows) for name, rows in parts.items()}
-
-
-def data_digest(utterances: Sequence[Utterance]) -> str:
-    """Return a checksum of what training sees of the utterances, wherever their files lie."""
-    rows = [replace(u, audio_path=Path(u.audio_path.name)).to_json() for u in utterances]
-    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
+    return {name: utterances_sha256(rows) for name, rows in parts.items()}
 
 
 def finished_adapter(folder: Path, job: TrainJob, base_sha256: str) -> AdapterCard | None:

@@ -27,26 +27,25 @@ from asr_adapt.decode import (
     Progress,
     encode_sounds,
     failed_rows,
-    generate,
     hypothesis,
     load_sounds,
+    search,
 )
 from asr_adapt.environment import package_versions
 from asr_adapt.errors import ManifestError, UsageError
 from asr_adapt.files import write_json
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses, refuse_leftovers
+from asr_adapt.manifest import utterances_sha256
 from asr_adapt.model import (
     SpeechModel,
     check_languages,
     load_base,
     pick_device,
-    prompted_start,
     with_adapter,
 )
 from asr_adapt.records import BiasList, Utterance
 from asr_adapt.settings import DECODED_TOGETHER, DecodeSettings, PromptSettings
 from asr_adapt.stopping import StopRequest
-from asr_adapt.token_cap import token_cap
 from asr_adapt.training.dataset import bucketed
 from asr_adapt.unlabelled.agreement import Vote, vote
 from asr_adapt.window import length_bucket
@@ -250,16 +249,13 @@ def decode_view(
     sounds = [view.change(loaded[u.utterance_id], own_chance(u)) for u in usable]
     hidden = encode_sounds(model, sounds, view_frames(model, length_bucket(batch[0].duration_s)))
     encode_s = time.perf_counter() - started
-    caps = [token_cap(u.duration_s, u.language) for u in usable]
     for arm in arms:
         started = time.perf_counter()
-        prompts = [arm.prompt(u.utterance_id) for u in usable]
-        starts = [prompted_start(model, p.token_ids, usable[0].language) for p in prompts]
-        decoded = generate(model, hidden, starts, caps, settings.beam_size)
+        decoded = search(model, usable, hidden, arm, settings)
         share_s = (encode_s + time.perf_counter() - started) / len(usable)
         rows = [
-            hypothesis(u, arm.name, p, d, share_s)
-            for u, p, d in zip(usable, prompts, decoded, strict=True)
+            hypothesis(u, arm.name, arm.prompt(u.utterance_id), d, share_s)
+            for u, d in zip(usable, decoded, strict=True)
         ]
         log.append([*rows, *failed_rows(failed, arm.name)])
 
@@ -325,7 +321,7 @@ def job_record(job: ViewJob, card: AdapterCard | None) -> dict[str, Any]:
         "kind": "asr-adapt decodings",
         "command": list(job.command),
         "versions": package_versions(),
-        "data": {"utterances": len(job.utterances), "sha256": data_digest(job.utterances)},
+        "data": {"utterances": len(job.utterances), "sha256": utterances_sha256(job.utterances)},
         "model": {"name": weights.name, "source": weights.source, "sha256": weights.sha256},
         "adapter": card.weights_sha256 if card else None,
         "arms": list(job.arms),
@@ -334,11 +330,6 @@ def job_record(job: ViewJob, card: AdapterCard | None) -> dict[str, Any]:
         "bias_list": _digest(told.phrases) if told else None,
         "batch_size": job.batch_size,
     }
-
-
-def data_digest(utterances: Sequence[Utterance]) -> str:
-    """Return a checksum of all that is known about utterances, where they lie left out."""
-    return _digest([{**u.to_json(), "audio_path": u.audio_path.name} for u in utterances])
 
 
 def _digest(value: object) -> str:
