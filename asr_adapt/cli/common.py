@@ -72,7 +72,15 @@ def refuse_typed(reason: str, *parameters: str) -> None:
             raise UsageError(f"--{name.replace('_', '-')}: {reason}")
 
 
-PROMPTS_OF_ADAPTER = "an adapter is told in the prompts it was trained with; leave it out"
+def refuse_prompts_beside(adapter: Path | None) -> None:
+    """Refuse options of prompts beside an adapter, which is told in those it was trained with.
+
+    Raises:
+        UsageError: there is an adapter and one of them was typed.
+    """
+    if adapter:
+        reason = "an adapter is told in the prompts it was trained with; leave it out"
+        refuse_typed(reason, "prompt_template", "prompt_budget")
 
 
 def check_there(data: Path) -> None:

@@ -9,10 +9,10 @@ import click
 
 from asr_adapt.cli.common import (
     EXIT_CODES,
-    PROMPTS_OF_ADAPTER,
     Output,
     check_there,
     command_line,
+    refuse_prompts_beside,
     refuse_typed,
     show,
     working,
@@ -141,8 +141,7 @@ def eval_command(
     if bias_settings:
         said = "--bias-settings says that; leave one out"
         refuse_typed(said, "bias_mode", "boost_bonus", "beam_size")
-    if adapter:
-        refuse_typed(PROMPTS_OF_ADAPTER, "prompt_template", "prompt_budget")
+    refuse_prompts_beside(adapter)
     with working(output) as (stop, display):
         from asr_adapt import api
         from asr_adapt.context.bias_file import BiasChoice, read_bias_file

@@ -10,12 +10,11 @@ import click
 
 from asr_adapt.cli.common import (
     EXIT_CODES,
-    PROMPTS_OF_ADAPTER,
     Output,
     as_typed,
     check_there,
     command_line,
-    refuse_typed,
+    refuse_prompts_beside,
     working,
 )
 from asr_adapt.cli.options import (
@@ -79,8 +78,7 @@ def pick(
     \b
     asr-adapt pick recordings --model whisper-tiny.en --bias ships.txt --count 50 --out picks.csv
     """
-    if adapter:
-        refuse_typed(PROMPTS_OF_ADAPTER, "prompt_template", "prompt_budget")
+    refuse_prompts_beside(adapter)
     check_there(data)
     with working(output) as (stop, display):
         from asr_adapt.audio import apply_long_policy

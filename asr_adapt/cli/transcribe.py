@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from asr_adapt.cli.common import EXIT_CODES, PROMPTS_OF_ADAPTER, Output, refuse_typed, working
+from asr_adapt.cli.common import EXIT_CODES, Output, refuse_prompts_beside, refuse_typed, working
 from asr_adapt.cli.options import (
     OUT_FOLDER,
     PATH,
@@ -81,8 +81,7 @@ def transcribe_command(
     """
     if bias_settings:
         refuse_typed("--bias-settings says that; leave one out", "beam_size")
-    if adapter:
-        refuse_typed(PROMPTS_OF_ADAPTER, "prompt_template", "prompt_budget")
+    refuse_prompts_beside(adapter)
     with working(output) as (stop, display):
         from asr_adapt import api
         from asr_adapt.context.bias_file import read_bias_file

@@ -10,11 +10,10 @@ import click
 
 from asr_adapt.cli.common import (
     EXIT_CODES,
-    PROMPTS_OF_ADAPTER,
     Output,
     check_there,
     command_line,
-    refuse_typed,
+    refuse_prompts_beside,
     working,
 )
 from asr_adapt.cli.options import (
@@ -121,8 +120,7 @@ def tune_bias_command(
     space_modes = parse_modes(modes)
     if strength is not None and adapter is None:
         raise UsageError("--strength: needs --adapter, a part of whose change it applies")
-    if adapter:
-        refuse_typed(PROMPTS_OF_ADAPTER, "prompt_template", "prompt_budget")
+    refuse_prompts_beside(adapter)
     check_there(data)
     with working(output) as (stop, display):
         from asr_adapt.base_weights.weights import resolve_weights

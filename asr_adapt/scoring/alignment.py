@@ -45,16 +45,23 @@ def align_words(reference: str, hypothesis: str) -> list[AlignedWord]:
     return align_units(reference.split(), hypothesis.split())
 
 
+def intruder(columns: Sequence[AlignedWord], i: int) -> str:
+    """Return the word that was heard and not said in column ``i``; "" where there is none.
+
+    A wrong word in place of a digit is wrong for itself, and intrudes on no neighbour.
+    """
+    if not 0 <= i < len(columns) or columns[i].kind == "hit" or columns[i].reference.isdigit():
+        return ""
+    return columns[i].hypothesis
+
+
 def number_goes_on(columns: Sequence[AlignedWord], i: int) -> bool:
     """Tell whether column ``i`` holds a digit or decimal that was heard and not said.
 
-    Beside a number that was heard right, it makes another number of it: "1 6 6" is not "1 6". A
-    wrong digit in place of another one is wrong for itself.
+    Beside a number that was heard right, it makes another number of it: "1 6 6" is not "1 6".
     """
-    if not 0 <= i < len(columns) or columns[i].kind not in ("ins", "sub"):
-        return False
-    heard = columns[i].hypothesis
-    return not columns[i].reference.isdigit() and (heard.isdigit() or heard == "decimal")
+    heard = intruder(columns, i)
+    return heard.isdigit() or heard == "decimal"
 
 
 def align_units(reference: list[str], hypothesis: list[str]) -> list[AlignedWord]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from asr_adapt.scoring.alignment import AlignedWord, number_goes_on
+from asr_adapt.scoring.alignment import AlignedWord, intruder, number_goes_on
 from asr_adapt.scoring.score_records import EntityCounts
 from asr_adapt.scoring.terms import Phrase
 from asr_adapt.words.spoken_words import LETTERS, TEENS, TENS, UNITS_OF_TEN
@@ -123,12 +123,9 @@ def count_entities(
 
 
 def _sticks(columns: Sequence[AlignedWord], i: int, kind: str) -> bool:
-    if number_goes_on(columns, i):
-        return True
-    if kind != "call sign" or not 0 <= i < len(columns) or _is_digit(columns[i].reference):
-        return False
-    word = columns[i].hypothesis if columns[i].kind in ("ins", "sub") else ""
-    return len(word) == 1 and word.isalpha() and word not in "ai"
+    word = intruder(columns, i)
+    letter = kind == "call sign" and len(word) == 1 and word.isalpha() and word not in "ai"
+    return letter or number_goes_on(columns, i)
 
 
 def _is_digit(word: str) -> bool:

@@ -54,7 +54,9 @@ _SYMBOLS = str.maketrans(
         "\N{LATIN SMALL LETTER DOTLESS I}": "i",
     }
 )
-_IN_BRACKETS = re.compile(r"\[[^\]]*\]|<[^>]*>|\([^)]*\)|\{[^}]*\}")
+IN_BRACKETS = re.compile(r"\[[^\]]*\]|<[^>]*>|\([^)]*\)|\{[^}]*\}")
+"""Notes of what is no speech, such as "[static]"."""
+
 _PLURAL_WORDS = {figures.removesuffix("s"): word for word, figures in PLURALS.items()}
 _PLURAL = re.compile(rf"(?<![\w.])(\d*)({'|'.join(_PLURAL_WORDS)})'?s\b")
 _WRITTEN: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
@@ -139,7 +141,7 @@ def _once(text: str, spellings: Mapping[str, str]) -> str:
 
 def _plain(text: str) -> str:
     """Lower-case text without brackets, punctuation, symbols, marks and apostrophes."""
-    text = _IN_BRACKETS.sub(" ", _decompose(text.translate(_SYMBOLS)))
+    text = IN_BRACKETS.sub(" ", _decompose(text.translate(_SYMBOLS)))
     for pattern, replacement in _WRITTEN:
         text = pattern.sub(replacement, text)
     text = _decompose(text.lower()).translate(_SYMBOLS)

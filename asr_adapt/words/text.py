@@ -16,7 +16,7 @@ from importlib.metadata import version
 from types import ModuleType
 
 from asr_adapt.errors import UsageError
-from asr_adapt.words.spoken import normalise_spoken
+from asr_adapt.words.spoken import IN_BRACKETS, normalise_spoken
 
 BY_LANGUAGE = "auto"
 """Stands for the normaliser of the language that is spoken, see `normaliser_for`."""
@@ -97,12 +97,11 @@ def nobody_speaks(transcript: str) -> bool:
     Notes stand in brackets, as in "[static]". Where one says that somebody speaks, but not what
     ("[unintelligible]"), and where hesitations are written down, it is not silence.
     """
-    notes = " ".join(_NOTES.findall(transcript)).casefold()
-    rest = _NOTES.sub(" ", transcript)
+    notes = " ".join(IN_BRACKETS.findall(transcript)).casefold()
+    rest = IN_BRACKETS.sub(" ", transcript)
     return not any(map(str.isalnum, rest)) and not _SPEECH_UNKNOWN.search(notes)
 
 
-_NOTES = re.compile(r"\[[^\]]*\]|<[^>]*>|\([^)]*\)|\{[^}]*\}")
 _SPEECH_UNKNOWN = re.compile(
     r"unintelligible|inaudible|in(?:dis|com)[a-z]+ble|unclear|unk|cross.?talk|foreign|speech|speak"
 )

@@ -1,8 +1,8 @@
 """One CSV for spreadsheets: a row for each utterance and arm, with texts, counts and flags.
 
 All labelled utterances are here, failed ones with their reason; error rates are made of those that
-are compared. Text that a spreadsheet would run
-as a formula gets an apostrophe in front (owasp.org, CSV Injection).
+are compared. Text that a spreadsheet would run as a formula gets an apostrophe in front (owasp.org,
+CSV Injection).
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ COLUMNS = (
     "utterance_id arm audio start_s duration_s speaker recording reference hypothesis"
     " reference_normalised hypothesis_normalised compared silence hits substitutions"
     " deletions insertions wer phrases_said phrases_found phrases_false phrases_leaked"
-    " entities_said entities_right"
-    " flags error"
+    " entities_said entities_right flags error"
 )
 """Names of the columns, separated by spaces; times in seconds, ``wer`` a fraction."""
 
