@@ -277,10 +277,27 @@ def check_given_dev(chosen: TrainingData, notice: Notice) -> None:
         )
 
 
-def select_for_test(data: CheckedData, split: str, notice: Notice) -> list[Utterance]:
-    """Return the rows of one split; all rows if there are no splits or ``split`` is ``all``."""
-    if split == "all" or not any("split" in u.tags for u in data.utterances):
+def select_for_test(
+    data: CheckedData, split: str | None, notice: Notice, usual: str = "test"
+) -> list[Utterance]:
+    """Return the rows of one split.
+
+    Args:
+        data: what was read.
+        split: the split asked for; ``all`` for all rows; None for the usual one, or for all rows
+            where the data has no splits.
+        notice: is told how many rows were taken.
+        usual: the split where none is asked for.
+
+    Raises:
+        DataError: no row has the split.
+    """
+    has_splits = any("split" in u.tags for u in data.utterances)
+    if split == "all" or (split is None and not has_splits):
         return data.utterances
+    if not has_splits:
+        raise DataError(f"--split {split}: the data has no splits; leave --split out for all rows")
+    split = split or usual
     rows = select_split(data.utterances, split)
     if not rows:
         raise DataError(f"no row has split '{split}'; choose another with --split, or all")
@@ -305,11 +322,16 @@ def refuse_unlabelled(name: str, utterances: Sequence[Utterance]) -> None:
         )
 
 
-def refuse_leaks(check: Callable[[], None], allow: bool, notice: Notice) -> str:
+def refuse_leaks(
+    check: Callable[[], None],
+    allow: bool,
+    notice: Notice,
+    none_found: str = "no test speaker, recording or sound is in the training or dev data",
+) -> str:
     """Run a leak check; where leaks are allowed, say what it found and go on.
 
     Returns:
-        What was found, in words.
+        What was found, in words; ``none_found`` if nothing was.
 
     Raises:
         LeakError: test material was trained on, and ``allow`` is not set.
@@ -321,7 +343,7 @@ def refuse_leaks(check: Callable[[], None], allow: bool, notice: Notice) -> str:
             raise
         notice(f"leak allowed: {error}")
         return f"LEAK: {error}"
-    return "no test speaker, recording or sound is in the training or dev data"
+    return none_found
 
 
 def check_shares(dev_share: float, test_share: float) -> None:

@@ -23,7 +23,7 @@ from asr_adapt.records import BiasList, Utterance
 from asr_adapt.reporting.make import ReportWishes, make_report
 from asr_adapt.reporting.results import Report
 from asr_adapt.settings import BiasSettings
-from asr_adapt.splits import check_leaks
+from asr_adapt.splits import check_leaks, check_not_tuned_on
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.train_job import TrainJob, finished_adapter
 from asr_adapt.training.watched import has_begun, train_watched
@@ -175,7 +175,11 @@ def load_recipe_data(
 
 
 def check_recipe_leaks(config: RecipeConfig, data: RecipeData) -> str:
-    """Refuse test material in training; return what was checked, in words."""
+    """Refuse test material in training and tuning; return what was checked, in words."""
+    if config.bias_file:
+        tuned_on = read_bias_file(config.folder / config.bias_file).tuned_on
+        for test in data.tests:
+            check_not_tuned_on(tuned_on, test.utterances)
     if config.data is None:
         return "nothing was trained"
     phrases = config.data.unseen_phrases

@@ -12,7 +12,7 @@ import hashlib
 import random
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -340,6 +340,32 @@ def check_dev(train: Sequence[Utterance], dev: Sequence[Utterance]) -> None:
         raise LeakError(
             f"{shared}; give other speech with --dev, leave --dev out, or pass "
             "--allow-leaks to go on"
+        )
+
+
+def audio_marks(utterances: Iterable[Utterance]) -> tuple[str, ...]:
+    """Return hashes of what is heard, sorted: of the bytes of the sound files with the segments."""
+    return tuple(sorted(fingerprint(utterances).audio))
+
+
+def check_not_tuned_on(tuned_on: Collection[str], test: Sequence[Utterance]) -> None:
+    """Refuse a test set by which settings were chosen: its rate would be the best of many trials.
+
+    Speakers and recordings may be in both, as in `check_dev`.
+
+    Args:
+        tuned_on: the marks (`audio_marks`) of the speech that chose them.
+        test: what is to be scored.
+
+    Raises:
+        LeakError: they share speech; the message says how much, with ids.
+    """
+    marked = zip(test, _mark_all(test), strict=True) if tuned_on else ()
+    shared = [u.utterance_id for u, marks in marked if marks.audio in tuned_on]
+    if shared:
+        raise LeakError(
+            f"{len(shared)} of {len(test)} test utterances chose the bias settings "
+            f"({_some(shared)}); tune on other speech, or pass --allow-leaks to go on"
         )
 
 

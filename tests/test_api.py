@@ -51,7 +51,7 @@ def test_every_argument_is_documented_and_has_its_option(name: str) -> None:
     said = inspect.getdoc(function) or ""
     command = cli.commands["eval" if name == "evaluate" else name]
     options = {str(parameter.name) for parameter in command.params}
-    by_parts = {"reading", "prompts", "decode", "telling", "settings", "session"}
+    by_parts = {"reading", "prompts", "decode", "telling", "tuned_on", "settings", "session"}
     for argument in inspect.signature(function).parameters:
         assert f"\n    {argument}: " in said, argument
         assert argument in options | by_parts, argument

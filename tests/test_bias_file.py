@@ -41,7 +41,7 @@ CHOICES = st.builds(BiasChoice, SETTINGS, st.integers(1, 9))
 MEASURED = st.builds(Measured, RATE, RATE, st.none() | RATE, st.none() | RATE, RATE, RATE)
 RECORDS = st.builds(
     TuningRecord, TEXT, TEXT, TEXT, RATE, TEXT, TEXT, st.integers(0), TEXT, TEXT, TEXT, RATE, TEXT,
-    st.integers(1, 223), st.integers(0),
+    st.integers(1, 223), st.integers(0), st.lists(TEXT, max_size=2).map(tuple),
 )  # fmt: skip
 FILES = st.builds(
     BiasFile,

@@ -200,10 +200,15 @@ def test_too_little_to_split_is_said(toy: Path) -> None:
 
 def test_test_rows_are_those_of_the_split(toy: Path) -> None:
     rows = toy_rows(toy, "test")
-    assert select_for_test(CheckedData(rows, []), "test", silent) == rows
+    assert select_for_test(CheckedData(rows, []), None, silent) == rows
+    assert select_for_test(CheckedData(rows, []), "all", silent) == rows
+    with pytest.raises(DataError, match="no splits"):  # a typed name is never passed over
+        select_for_test(CheckedData(rows, []), "train", silent)
     marked = [replace(u, tags={"split": "test" if i else "train"}) for i, u in enumerate(rows)]
     data = CheckedData(marked, [])
     assert select_for_test(data, "test", silent) == marked[1:]
+    assert select_for_test(data, None, silent) == marked[1:]
+    assert select_for_test(data, None, silent, usual="train") == marked[:1]
     assert select_for_test(data, "all", silent) == marked
     with pytest.raises(DataError, match="--split"):
         select_for_test(data, "dev", silent)

@@ -12,7 +12,13 @@ from click.testing import CliRunner, Result
 
 from asr_adapt.cli import cli
 from asr_adapt.config import RecipeConfig, TestConfig
-from asr_adapt.context.bias_file import BiasChoice, BiasFile, read_bias_file, write_bias_file
+from asr_adapt.context.bias_file import (
+    BiasChoice,
+    BiasFile,
+    TuningRecord,
+    read_bias_file,
+    write_bias_file,
+)
 from asr_adapt.context.trials import DevTrials
 from asr_adapt.context.tune_bias import (
     TuningJob,
@@ -23,11 +29,13 @@ from asr_adapt.context.tune_bias import (
     tuning_record,
 )
 from asr_adapt.context.tuning import Space
-from asr_adapt.errors import Stopped, UsageError
+from asr_adapt.errors import LeakError, Stopped, UsageError
+from asr_adapt.evaluation import TestSet
 from asr_adapt.progress import ProgressDisplay
-from asr_adapt.recipe import with_bias_file
+from asr_adapt.recipe import RecipeData, check_recipe_leaks, with_bias_file
 from asr_adapt.records import BiasList
 from asr_adapt.settings import BiasSettings, PromptSettings
+from asr_adapt.splits import audio_marks
 from asr_adapt.stopping import StopRequest
 from tests.toys import table, toy_rows, toy_weights
 
@@ -193,11 +201,38 @@ def test_eval_uses_what_the_command_found(toy: Path, tmp_path: Path) -> None:
     assert found.exit_code == 0, found.output
     assert "told nothing" in found.output
     told = read_bias_file(out)
-    run = call("eval", data, *weights, "--out", tmp_path / "run", "--bias-settings", out)
+    told_so = (*weights, "--out", tmp_path / "run", "--bias-settings", out)
+    run = call("eval", table(toy, tmp_path, "test"), *told_so)
     assert run.exit_code == 0, run.output
-    decode = json.loads((tmp_path / "run/run.json").read_text())["decode"]
-    assert decode["bias"] == asdict(told.bias)
-    assert decode["beam_size"] == told.beam_size
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    assert record["decode"]["bias"] == asdict(told.bias)
+    assert record["decode"]["beam_size"] == told.beam_size
+    assert "no test sound" in record["leak_check"]
+
+
+def test_speech_that_chose_the_settings_does_not_score_them(toy: Path, tmp_path: Path) -> None:
+    rows = toy_rows(toy, "dev")[:3]
+    marks = audio_marks(rows[:1])
+    tuned = TuningRecord("m", "", "", 0, "dev", "", 1, "", "", "raw", 0, "{phrases}", 9, 1, marks)
+    settings = tmp_path / "bias.toml"
+    write_bias_file(settings, BiasFile(tuned=tuned))
+    model = ("--model", toy / "model", "--normaliser", "raw", "--quiet")
+    told_so = (*model, "--out", tmp_path / "run", "--bias-settings", settings)
+    data = table(toy, tmp_path, "dev", rows)
+    refused = call("eval", data, *told_so)
+    assert isinstance(refused.exception, LeakError)
+    assert "1 of 3 test utterances" in str(refused.exception)
+    assert not (tmp_path / "run").exists()
+    run = call("eval", data, *told_so, "--allow-leaks")
+    assert run.exit_code == 0, run.output
+    assert "1 of 3" in json.loads((tmp_path / "run/run.json").read_text())["leak_check"]
+
+    part = TestConfig("t", "T", "t.jsonl")
+    recipe = RecipeConfig("r", "R", "m", (part,), bias_file="bias.toml", folder=tmp_path)
+    unheard = TestSet("t", "domain", "T", rows[1:])
+    assert check_recipe_leaks(recipe, RecipeData((), (), [unheard])) == "nothing was trained"
+    with pytest.raises(LeakError, match="1 of 3"):
+        check_recipe_leaks(recipe, RecipeData((), (), [replace(unheard, utterances=rows)]))
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def export(
     precision: str | None = None,
     strength: float | None = None,
     check: PathText | None = None,
-    split: str = "test",
+    split: str | None = None,
     limit: int = 20,
     reading: ReadingRules | None = None,
     normaliser: str = "auto",
@@ -52,7 +52,7 @@ def export(
         precision: of the weights; None for the usual one of each format.
         strength: part of the adapter's change that is applied, 0 to 1; None as training chose.
         check: speech by which formats are compared with the adapter; needs no text.
-        split: rows of it to use if it has splits; ``all`` for all.
+        split: rows of it to use; ``all`` for all, None for its test rows or, without splits, all.
         limit: utterances that are compared.
         reading: names of columns, language, and what is allowed in the data.
         normaliser: what texts are brought to before they are compared

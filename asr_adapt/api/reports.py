@@ -6,7 +6,7 @@ refused. `report` needs no torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,9 +41,10 @@ def evaluate(
     strength: float | None = None,
     bias: Phrases | None = None,
     telling: BiasSettings | None = None,
+    tuned_on: Collection[str] = (),
     examples: PathText | None = None,
     general: PathText | None = None,
-    split: str = "test",
+    split: str | None = None,
     arms: Names = ARMS,
     reading: ReadingRules | None = None,
     prompts: PromptSettings | None = None,
@@ -68,10 +69,12 @@ def evaluate(
         strength: part of the adapter's change that is applied, 0 to 1; None as training chose.
         bias: phrases that may be said in every utterance.
         telling: how phrases are told.
+        tuned_on: marks of the speech that chose ``telling``
+            (`asr_adapt.context.bias_file.BiasFile.tuned_on`); to score on it is a leak.
         examples: training transcripts, one a line, for prompts of strategy ``few-shot``.
         general: general speech with its text, to see what the adapter forgot. Where training
             replayed it, or other speech of its speakers, that is said and reported.
-        split: rows to use if the data has splits; ``all`` for all.
+        split: rows to use; ``all`` for all, None for its test rows or, without splits, all.
         arms: arms to decode, of those that apply.
         reading: names of columns, language, and what is allowed in the data.
         prompts: how phrases become a prompt where no adapter says so.
@@ -83,7 +86,7 @@ def evaluate(
         also: further formats of the results (`asr_adapt.reporting.exports`).
         embed_audio: put sounds and pictures into report.html, one file of up to 18 MB.
         log_to: of ``tensorboard``, ``wandb`` and ``mlflow``, where to log the results as well.
-        allow_leaks: go on if test speech was trained on; the report says so.
+        allow_leaks: go on if test speech was trained on or tuned on; the report says so.
         resume: go on with a run that was stopped.
         session: how work is watched.
 
@@ -135,7 +138,7 @@ def evaluate(
         bias=telling or BiasSettings(),
         examples=read_phrases(examples),
         command=session.command,
-        leak_check=_check_leaks(adapter, sets, allow_leaks, session) if adapter else "",
+        leak_check=_check_leaks(adapter, tuned_on, sets, allow_leaks, session),
         excluded=checked.excluded,
     )
     decode_run(job, run_dir, resume=resume, stop=session.stop, progress_for=display.start)
@@ -195,13 +198,42 @@ def report(
     )
 
 
-def _check_leaks(adapter: PathText, sets: Sequence[TestSet], allow: bool, session: Session) -> str:
+def _check_leaks(
+    adapter: PathText | None,
+    tuned_on: Collection[str],
+    sets: Sequence[TestSet],
+    allow: bool,
+    session: Session,
+) -> str:
+    """Compare the test sets with what was trained and tuned on; return what was found, in words."""
+    from asr_adapt.own_data import refuse_leaks
+    from asr_adapt.splits import check_not_tuned_on
+
+    domain, *others = sets
+    trained = _check_training(adapter, domain, others, allow, session) if adapter else ""
+    if not tuned_on:
+        return trained
+    tuned = refuse_leaks(
+        lambda: check_not_tuned_on(tuned_on, domain.utterances),
+        allow,
+        session.display.say,
+        "no test sound is in the speech that chose the bias settings",
+    )
+    return "; ".join(filter(None, [trained, tuned]))
+
+
+def _check_training(
+    adapter: PathText,
+    domain: TestSet,
+    others: Sequence[TestSet],
+    allow: bool,
+    session: Session,
+) -> str:
     from asr_adapt.adapter import read_card
     from asr_adapt.own_data import refuse_leaks
     from asr_adapt.splits import Fingerprint, check_against, shared_with
 
     trained_on = Fingerprint.from_json(read_card(Path(adapter)).trained_on)
-    domain, *others = sets
     said = refuse_leaks(
         lambda: check_against(trained_on, domain.utterances), allow, session.display.say
     )

@@ -162,7 +162,7 @@ def training_job(
     held_out = [u for u in checked.utterances if u.tags.get("split") == "test"]
     if test:
         tests = read_checked(Path(test), reading, display, session.stop)
-        held_out += select_for_test(tests, "test", display.say)
+        held_out += select_for_test(tests, None, display.say)
     unlabelled = (
         read_checked(Path(general), reading, display, session.stop).utterances if general else []
     )

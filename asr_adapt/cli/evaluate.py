@@ -31,6 +31,7 @@ from asr_adapt.cli.options import (
     prompt_options,
     reading_options,
     report_options,
+    split_option,
     strength_option,
 )
 from asr_adapt.errors import UsageError
@@ -87,10 +88,10 @@ if TYPE_CHECKING:
     type=PATH,
     help="General speech with its text, to see what the adapter forgot.  [default: none]",
 )
-@click.option("--split", default="test", show_default=True, help="Rows to use if data has splits.")
+@split_option("test")
 @beam_option
 @batch_option
-@click.option("--allow-leaks", is_flag=True, help="Go on if test speech was trained on.")
+@click.option("--allow-leaks", is_flag=True, help="Go on if test speech was trained or tuned on.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 @report_options
 @normaliser_option
@@ -111,7 +112,7 @@ def eval_command(
     out: Path,
     arms: str,
     general: Path | None,
-    split: str,
+    split: str | None,
     beam_size: int,
     batch_size: int,
     allow_leaks: bool,
@@ -148,8 +149,10 @@ def eval_command(
         from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings
 
         choice = BiasChoice(BiasSettings(bias_mode, BoostSettings(bonus=boost_bonus)), beam_size)
+        tuned_on: tuple[str, ...] = ()
         if bias_settings:
-            choice = read_bias_file(bias_settings).choice
+            found = read_bias_file(bias_settings)
+            choice, tuned_on = found.choice, found.tuned_on
         elif not choice.bias.boosts:
             refuse_typed("--bias-mode prompt boosts nothing", "boost_bonus")
         if choice.bias.strategy != "few-shot":
@@ -162,6 +165,7 @@ def eval_command(
             strength=strength,
             bias=bias,
             telling=choice.bias,
+            tuned_on=tuned_on,
             examples=examples,
             general=general,
             split=split,

@@ -16,6 +16,7 @@ from asr_adapt.cli.options import (
     normaliser_option,
     output_options,
     reading_options,
+    split_option,
     strength_option,
 )
 from asr_adapt.settings import EXPORT_PRECISIONS
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     help="Speech by which each format is compared with the adapter; needs no text."
     "  [default: none]",
 )
-@click.option("--split", default="test", show_default=True, help="Rows to use if data has splits.")
+@split_option("test")
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -70,7 +71,7 @@ def export_command(
     precision: str | None,
     out: Path,
     check: Path | None,
-    split: str,
+    split: str | None,
     limit: int,
     normaliser: str,
     device: str,

@@ -190,6 +190,16 @@ bias_option = click.option(
     "--bias", type=PATH, help="File with phrases that may be said, one a line.  [default: none]"
 )
 
+
+def split_option(usual: str) -> Decorator:
+    """Return the option that chooses rows by split; None where it is not given."""
+    return click.option(
+        "--split",
+        metavar="NAME",
+        help=f"Rows to use; all for all.  [default: {usual}, or all if data has no splits]",
+    )
+
+
 share_options = options(
     click.option(
         "--dev-share", default=0.1, show_default=True, help="Share of speech for dev, 0 to 1."

@@ -28,6 +28,7 @@ from asr_adapt.cli.options import (
     output_options,
     prompt_options,
     reading_options,
+    split_option,
     strength_option,
 )
 from asr_adapt.errors import UsageError
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     help="Text file with training transcripts, one a line; strategy few-shot is then tried too."
     "  [default: none]",
 )
-@click.option("--split", default="dev", show_default=True, help="Rows to use if data has splits.")
+@split_option("dev")
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -91,7 +92,7 @@ def tune_bias_command(
     bias: Path | None,
     out: Path,
     examples: Path | None,
-    split: str,
+    split: str | None,
     limit: int,
     bound: float,
     modes: str,
@@ -135,7 +136,8 @@ def tune_bias_command(
         if split == "test":
             raise UsageError("--split test: test speech must not choose settings; use dev speech")
         shown = read_bias_list(examples) if examples else None
-        dev = select_for_test(read_checked(data, rules, display, stop), split, display.say)
+        read = read_checked(data, rules, display, stop)
+        dev = select_for_test(read, split, display.say, usual="dev")
         job = TuningJob(
             weights=resolve_weights(model),
             adapter=adapter,

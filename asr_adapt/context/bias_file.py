@@ -95,6 +95,8 @@ class TuningRecord:
         prompt_template: of prompts.
         prompt_budget_tokens: of prompts.
         seed: by which dev was drawn.
+        dev_audio: marks of the sound of those utterances (`asr_adapt.splits.audio_marks`), by
+            which scoring on the same speech is refused; none in files made before.
     """
 
     model: str
@@ -111,6 +113,7 @@ class TuningRecord:
     prompt_template: str
     prompt_budget_tokens: int
     seed: int
+    dev_audio: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,11 @@ class BiasFile:
     def choice(self) -> BiasChoice:
         """What to use."""
         return BiasChoice(self.bias, self.beam_size)
+
+    @property
+    def tuned_on(self) -> tuple[str, ...]:
+        """Marks of the speech that chose it; none in a file written by hand."""
+        return self.tuned.dev_audio if self.tuned else ()
 
     def untold_with(self, beam_size: int) -> Measured | None:
         """Return what telling nothing came to with so many beams; None if that was not measured."""

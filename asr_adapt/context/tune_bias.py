@@ -30,7 +30,7 @@ from asr_adapt.model import SpeechModel, check_languages, load_base, pick_device
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import BiasList, Utterance
 from asr_adapt.settings import DECODED_TOGETHER, PromptSettings
-from asr_adapt.splits import limited
+from asr_adapt.splits import audio_marks, limited
 from asr_adapt.stopping import StopRequest
 from asr_adapt.words.text import get_normaliser
 
@@ -214,6 +214,7 @@ def tuning_record(job: TuningJob, dev: Sequence[Utterance]) -> TuningRecord:
         prompt_template=prompts.template,
         prompt_budget_tokens=prompts.budget_tokens,
         seed=job.seed,
+        dev_audio=audio_marks(dev),
     )
 
 
