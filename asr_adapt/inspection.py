@@ -31,8 +31,10 @@ QUIET_DBFS = -55.0
 SILENT_DB = 30.0
 """Ends this much quieter than the loudest moment are silence, though not in steady noise."""
 MOST_SILENT_SHARE = 0.5
+"""More silence than sound in a clip: it was cut badly, and its window is computed for nothing."""
 WITHOUT_WORDS = "without words (pseudo proposes some; finetune and eval need them)"
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
+"""Of lengths, as they are shown: least, most, the middle, and what four of five lie between."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ from asr_adapt.splits import (
 from asr_adapt.stopping import StopRequest
 
 DEV_SHARE = 0.1
+"""Of the speech, where nothing says what is dev: enough to choose a step by, little to give up."""
 BY_COLUMN = "by the split column"
 Notice = Callable[[str], None]
 Progress = Callable[[int, int], None]

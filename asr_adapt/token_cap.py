@@ -25,6 +25,7 @@ SPELLED_LANGUAGES = frozenset(
     )
 )
 SPARE = 10
+"""Tokens that any text may have, however short its sound: a word and its punctuation."""
 MAX_DECODER_TOKENS = 448
 """Positions of Whisper's decoder (Radford et al. 2022, arXiv 2212.04356)."""
 START_TOKENS = 4

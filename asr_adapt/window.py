@@ -19,8 +19,10 @@ SAMPLES_PER_FRAME = (
 )
 FRAMES_PER_S = SAMPLE_RATE_HZ // SAMPLES_PER_FRAME
 MAX_FRAMES = 1500
+"""Whisper's window of 30 s (Radford et al. 2022, https://arxiv.org/abs/2212.04356)."""
 MAX_SPEECH_S = MAX_FRAMES / FRAMES_PER_S
 STEP_FRAMES = 50
+"""Windows are whole seconds, so that utterances of about one length share a batch."""
 
 
 @dataclass(frozen=True, slots=True)

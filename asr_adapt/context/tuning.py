@@ -31,8 +31,11 @@ BOUND = 0.003
 """How much the WER of words outside the list may rise: 0.3 points, as a user would not notice."""
 
 BONUSES = (0.25, 0.5, 0.75, 1.0, 1.5)
+"""In nats: below, boosting changes next to nothing; 1.5 does harm already (docs/LOG.md)."""
 CANDIDATES = (20, 40)
+"""Phrases that retrieval tells: 60 % of misread names are among the first 20, 67 % of 50."""
 BEAMS = (1, 5)
+"""Greedy search, and what Whisper's own program and faster-whisper take unless told otherwise."""
 ROUNDS = 3
 """Passes over all settings at most; a search ends earlier when one changes nothing."""
 

@@ -34,6 +34,7 @@ FIT_RESAMPLES = 1000
 1993, chapter 13), and a second of work."""
 
 BAND_POINTS = 25
+"""Places along the curve at which its band is computed: the plot looks smooth."""
 ONE_POINT = 0.01
 """Of word error rate: the step of which `CurveFit.next_point_minutes` tells the price."""
 

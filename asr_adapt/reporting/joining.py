@@ -16,6 +16,7 @@ from asr_adapt.reporting.arms import of_run
 from asr_adapt.reporting.runs import Run, RunSet, run_labels
 
 SAME_LENGTH_S = 0.02
+"""Two clips of one utterance may differ by a frame of the encoder, as codecs and cutting round."""
 
 _Labelled = tuple[str, RunSet]
 

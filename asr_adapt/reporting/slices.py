@@ -77,6 +77,7 @@ def break_down_tags(utterances: Sequence[Utterance], counts: Counts) -> tuple[Br
 STEP_DB, WIDE_STEP_DB = 5, 10
 """Width of a bin of noise: 5 dB is a step that one hears; a very wide range is shown in tens."""
 WIDE_RANGE_DB = 40
+"""From here on tens: eight bins of 5 dB are as many as a table shows well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from asr_adapt.records import Utterance
 
 RESAMPLES = 10_000
+"""Of each interval: with so many its ends lie within a fiftieth of its width of where any number
+of draws would put them (Efron & Tibshirani 1993, chapter 19, ask for 1000 and more)."""
 FEWEST_BLOCKS = 10
 """Below this a percentile interval over blocks is far too narrow to be called 95 %."""
 

@@ -19,11 +19,11 @@ COMPRESSION_LIMIT = 2.4
 # same word and three times the same phrase are normal on the radio.
 _SAME_WORD = 7
 _SAME_PHRASE = 4
-_LONGEST_PHRASE_WORDS = 12
+_LONGEST_PHRASE_WORDS = 12  # a sentence; what repeats in longer stretches compresses well
 
 # No speaker gets there: fast conversation is about 5 words per second.
 _WORDS_PER_S = 10.0
-_FEWEST_WORDS = 12
+_FEWEST_WORDS = 12  # a call sign and a number are said in a breath
 
 
 def flag_text(text: str, duration_s: float) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ SLOPES = (0.0, 2.0)
 LEVELS_DB = (-75.0, -25.0)
 """Level of the noise, below full scale."""
 LENGTHS_S = (1.0, 10.0)
+"""As long as calls are."""
 LOWEST_HZ = 50.0
 """Below this the noise does not rise any more: loudspeakers and microphones end there."""
 

@@ -32,9 +32,11 @@ DEFAULT_VOICES = ("hibari-heart", "hibari-alto", "hibari-tenor", "piper-joe")
 PITCHES_SEMITONES = (-2, -1, 0, 1, 2)
 """Each makes a speaker of its own of a voice."""
 SPEEDS = (0.95, 1.25)
+"""Of normal: the voices read aloud, people on the radio talk faster."""
 KEYING_S = (0.05, 0.4)
 """Silence before and after speech."""
 DEV_SHARE = 0.1
+"""Of the lines, as `asr_adapt.own_data.DEV_SHARE` of recordings."""
 LONGEST_CHARACTERS = 300
 """About 20 s of speech; the neural voices speak up to 400 phonemes in one piece."""
 PIECE = 64

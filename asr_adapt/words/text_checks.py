@@ -18,6 +18,7 @@ MAX_CHARS_PER_S = 30.0
 MIN_CHARS_PER_S = 1.0
 """Less text than this for seconds of sound means that most of it is not written down."""
 MIN_SPARSE_S = 5.0
+"""Of shorter sound this is not asked: a single word after a long keying is common on the radio."""
 LEAST_OVERLAP_S = 0.2
 """Neighbours that overlap by less are cut by ear; more means that two people speak at once."""
 MARKUP = frozenset("[]{}<>|*_\\~^=")
