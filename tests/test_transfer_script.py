@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from asr_adapt.errors import DataError
+from asr_adapt.errors import DataError, UsageError
 from asr_adapt.evaluation import EvaluationJob, TestSet, evaluate
 from asr_adapt.hypotheses import read_hypotheses
 from asr_adapt.records import Utterance
@@ -135,8 +136,28 @@ def test_one_run_is_no_matrix(
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         start(script, monkeypatch, runs[0], "--model", toy / "model", "--out", tmp_path)
-    assert ended.value.code == DataError.exit_code
-    assert "only one adapter" in capsys.readouterr().err
+    assert ended.value.code == UsageError.exit_code
+    assert "is no transfer" in capsys.readouterr().err
+
+
+def test_one_adapter_is_tried_on_the_sets_of_runs_of_any_base_model(
+    script: dict[str, Any],
+    runs: list[Path],
+    toy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = tmp_path / "air"
+    shutil.copytree(runs[1], other)
+    record = json.loads((other / "run.json").read_text())
+    record["model"]["sha256"] = "0" * 64
+    (other / "run.json").write_text(json.dumps(record))
+    words = ("--model", toy / "model", "--out", tmp_path / "out", "--sets", other)
+    start(script, monkeypatch, runs[0], *words)
+    result = json.loads((tmp_path / "out/transfer.json").read_text())
+    assert result["adapters"] == ["none", "sea"]
+    assert [each["name"] for each in result["sets"]] == ["sea: calls", "air: calls", "phone"]
+    assert len(result["cells"]) == 6
 
 
 def run_of(label: str, **record: Any) -> Run:

@@ -66,7 +66,19 @@ class Transfer:
 
 
 def find_transfer(runs: Sequence[Run], parts: Iterable[SetReport]) -> Transfer | None:
-    """Return the table of several runs; None where no set was decoded by two adapters.
+    """Return the table of the sets that two adapters decoded; None where there is none.
+
+    Args:
+        runs: as they were read.
+        parts: their joined sets, scored.
+    """
+    names = _row_names(runs)
+    several = [part for part in parts if len(_tuned(part, names)) >= 2]
+    return transfer_of(runs, several) if several else None
+
+
+def transfer_of(runs: Sequence[Run], parts: Iterable[SetReport]) -> Transfer:
+    """Return the table of the sets that an adapter decoded.
 
     Runs of one adapter at one strength share a row, which has the label of the first of them. Only
     what the arms ``base`` and ``lora`` heard counts: nobody was told anything.
@@ -80,14 +92,12 @@ def find_transfer(runs: Sequence[Run], parts: Iterable[SetReport]) -> Transfer |
     cells: dict[tuple[str, str], Cell] = {}
     for part in parts:
         tuned = _tuned(part, names)
-        if len(tuned) < 2:
+        if not tuned:
             continue
         entry = part.entry
         columns.append(Column(entry.name, entry.title, entry.role))
         found = {**_untouched(part), **tuned}
         cells |= {(row, entry.name): cell for row, cell in found.items()}
-    if not columns:
-        return None
     known = dict.fromkeys(row for row, _ in cells)
     adapters = dict.fromkeys(names.values())
     rows = [row for row in known if row not in adapters] + [row for row in adapters if row in known]
