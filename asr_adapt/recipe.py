@@ -14,7 +14,8 @@ from asr_adapt.config import RecipeConfig
 from asr_adapt.context.bias import read_bias_list, unique
 from asr_adapt.context.bias_file import read_bias_file
 from asr_adapt.errors import DataError, EnvironmentProblem, UsageError
-from asr_adapt.evaluation import EvaluationJob, TestSet, evaluate
+from asr_adapt.evaluation import evaluate
+from asr_adapt.evaluation_job import EvaluationJob, TestSet
 from asr_adapt.manifest import read_manifest
 from asr_adapt.model import load_base, pick_device
 from asr_adapt.own_data import check_sounds, refuse_unlabelled

@@ -22,9 +22,11 @@ from typing import Any
 from asr_adapt.adapter import check_base, read_card
 from asr_adapt.audio import probe_audio
 from asr_adapt.base_weights.weights import ResolvedWeights
+from asr_adapt.context.bias import list_record
 from asr_adapt.decode import decode_arms
 from asr_adapt.errors import AudioError, DataError, UsageError
-from asr_adapt.evaluation import EvaluationJob, TestSet, arm_plan, list_record
+from asr_adapt.evaluation import arm_plan
+from asr_adapt.evaluation_job import EvaluationJob, TestSet
 from asr_adapt.files import file_sha256, write_json
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses, refuse_leftovers
 from asr_adapt.model import (

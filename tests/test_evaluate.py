@@ -17,7 +17,8 @@ import soundfile
 
 from asr_adapt.audio import apply_long_policy, load_utterance
 from asr_adapt.errors import DataError, Stopped, UsageError
-from asr_adapt.evaluation import EvaluationJob, TestSet, evaluate, joined
+from asr_adapt.evaluation import evaluate, joined
+from asr_adapt.evaluation_job import EvaluationJob, TestSet
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
 from asr_adapt.manifest import read_manifest
 from asr_adapt.records import ARMS, BiasList, Hypothesis, Utterance

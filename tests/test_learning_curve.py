@@ -36,7 +36,7 @@ from asr_adapt.curve.record import (
 )
 from asr_adapt.curve.scores import fit_arm, score_points
 from asr_adapt.errors import DataError, Stopped, UsageError
-from asr_adapt.evaluation import EvaluationJob, TestSet
+from asr_adapt.evaluation_job import EvaluationJob, TestSet
 from asr_adapt.manifest import write_manifest
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.records import Hypothesis, Utterance

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from asr_adapt.errors import DataError, UsageError
-from asr_adapt.evaluation import EvaluationJob, TestSet, evaluate
+from asr_adapt.evaluation import evaluate
+from asr_adapt.evaluation_job import EvaluationJob, TestSet
 from asr_adapt.hypotheses import read_hypotheses
 from asr_adapt.records import Utterance
 from asr_adapt.reporting.runs import Run, RunSet

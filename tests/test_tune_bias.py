@@ -30,7 +30,7 @@ from asr_adapt.context.tune_bias import (
 )
 from asr_adapt.context.tuning import Space
 from asr_adapt.errors import LeakError, Stopped, UsageError
-from asr_adapt.evaluation import TestSet
+from asr_adapt.evaluation_job import TestSet
 from asr_adapt.progress import ProgressDisplay
 from asr_adapt.recipe import RecipeData, check_recipe_leaks, with_bias_file
 from asr_adapt.records import BiasList

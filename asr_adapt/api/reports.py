@@ -27,7 +27,7 @@ from asr_adapt.records import ARMS
 from asr_adapt.settings import BiasSettings, DecodeSettings, PromptSettings, check_seed
 
 if TYPE_CHECKING:
-    from asr_adapt.evaluation import TestSet
+    from asr_adapt.evaluation_job import TestSet
     from asr_adapt.own_data import ReadingRules
     from asr_adapt.reporting.results import Report
 
@@ -97,8 +97,8 @@ def evaluate(
         AsrAdaptError: of the kind that `asr_adapt.errors` lists; the message says what to do.
     """
     from asr_adapt.base_weights.weights import resolve_weights
-    from asr_adapt.evaluation import EvaluationJob, TestSet
     from asr_adapt.evaluation import evaluate as decode_run
+    from asr_adapt.evaluation_job import EvaluationJob, TestSet
     from asr_adapt.own_data import read_checked, refuse_unlabelled, select_for_test
     from asr_adapt.reporting.make import ReportWishes
     from asr_adapt.words.text import check_normaliser, normaliser_for

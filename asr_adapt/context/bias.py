@@ -7,6 +7,7 @@ that does not fit is returned as dropped, never cut or lost.
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -285,3 +286,9 @@ def prompts_for(
             built[told] = build_prompt(told, tokenize, settings)
         prompts[u.utterance_id] = built[told]
     return prompts
+
+
+def list_record(bias_list: BiasList) -> str:
+    """Name a bias list with a checksum of its phrases: the file may be edited later."""
+    digest = hashlib.sha256("\n".join(bias_list.phrases).encode()).hexdigest()[:12]
+    return f"{bias_list.source}: {len(bias_list.phrases)} phrases, sha256 {digest}"

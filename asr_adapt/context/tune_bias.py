@@ -13,6 +13,7 @@ from pathlib import Path
 
 from asr_adapt.adapter import at_strength, check_base, read_card
 from asr_adapt.base_weights.weights import ResolvedWeights
+from asr_adapt.context.bias import list_record
 from asr_adapt.context.bias_file import (
     BiasChoice,
     BiasFile,
@@ -24,7 +25,6 @@ from asr_adapt.context.bias_file import (
 from asr_adapt.context.trials import DevSpeech, DevTrials
 from asr_adapt.context.tuning import BOUND, Space, search
 from asr_adapt.errors import UsageError
-from asr_adapt.evaluation import list_record
 from asr_adapt.manifest import utterances_sha256
 from asr_adapt.model import SpeechModel, check_languages, load_base, pick_device, with_adapter
 from asr_adapt.progress import ProgressDisplay

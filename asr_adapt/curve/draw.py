@@ -30,7 +30,8 @@ from asr_adapt.curve.record import (
 from asr_adapt.curve.scores import CurveScores, fit_arm, score_points
 from asr_adapt.environment import package_versions
 from asr_adapt.errors import UsageError
-from asr_adapt.evaluation import EvaluationJob, TestSet, evaluate, set_folder
+from asr_adapt.evaluation import evaluate
+from asr_adapt.evaluation_job import EvaluationJob, TestSet
 from asr_adapt.hypotheses import read_hypotheses
 from asr_adapt.manifest import utterances_sha256
 from asr_adapt.model import load_base, pick_device
@@ -45,6 +46,7 @@ from asr_adapt.recipe import (
     with_bias_file,
 )
 from asr_adapt.records import Hypothesis
+from asr_adapt.run_folder import set_folder
 from asr_adapt.settings import DecodeSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.training.dataset import label_minutes
