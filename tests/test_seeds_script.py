@@ -28,7 +28,12 @@ def report(seed: int, lora: float, base: float = 0.5) -> dict[str, Any]:
     ]
     quiet = [{"name": "lora", "wer": None, "reference_words": 0}]
     return {
-        "run": {"adapter": {"seed": seed}, "command": ["run"], "commit": "c", "environment": {}},
+        "run": {
+            "adapter": {"seed": seed, "strength": 0.6},
+            "command": ["run"],
+            "commit": "c",
+            "environment": {},
+        },
         "sets": [{"name": "calls", "arms": arms}, {"name": "no-speech", "arms": quiet}],
     }
 
@@ -73,6 +78,36 @@ def test_the_result_is_written(
     assert seeds.main([*folders, "--out", str(out)]) == 0
     assert json.loads(out.read_text())["kind"] == "seeds"
     assert "calls: lora: 21.0, 22.0 %, spread 4.7 %" in capsys.readouterr().out
+
+
+def test_another_way_of_training_stands_beside(
+    seeds: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders: dict[str, list[str]] = {"a": [], "b": []}
+    for name, lora in (("a", 0.22), ("b", 0.2)):
+        for seed in (1, 2):
+            folder = tmp_path / name / str(seed)
+            folder.mkdir(parents=True)
+            run = report(seed, lora)
+            run["sets"][0]["arms"] = run["sets"][0]["arms"][name == "b" :]  # it needs no base arm
+            (folder / "report.json").write_text(json.dumps(run))
+            folders[name].append(str(folder))
+    out = tmp_path / "seeds.json"
+    assert seeds.main([*folders["a"], "--against", *folders["b"], "--out", str(out)]) == 0
+    beside = json.loads(out.read_text())["against"]
+    assert beside["costs"]["calls"]["lora"] == pytest.approx(0.1)
+    assert "against: calls: lora: 20.0, 20.0 %" in capsys.readouterr().out
+
+
+def test_what_cannot_stand_beside_is_refused(seeds: ModuleType) -> None:
+    runs = [report(1, 0.2), report(2, 0.2)]
+    shorter = deepcopy(runs)
+    for each in shorter:
+        each["sets"][0]["arms"][1]["reference_words"] = 90
+    assert seeds.check_against(runs, deepcopy(runs)) is None
+    assert "seeds are [1, 3]" in seeds.check_against(runs, [runs[0], report(3, 0.2)])
+    assert "other test sets" in seeds.check_against(runs, shorter)
+    assert "two or more" in seeds.check_against(runs, runs[:1])
 
 
 def test_a_folder_without_a_report_is_named(seeds: ModuleType, tmp_path: Path) -> None:
