@@ -7,7 +7,7 @@ alone, so a resumed run decodes exactly what an unbroken one would have.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -243,27 +243,32 @@ def decode_pass(
     """
     started = time.perf_counter()
     decoded = search(model, utterances, hidden, plan, settings)
+    told = [plan.tells(utterance.utterance_id) for utterance in utterances]
     untold = ArmPlan(plan.name)
-    for again in (untold, replace(untold, no_repeat_tokens=NO_REPEAT_TOKENS)):
-        looping = [
-            i
-            for i, (one, utterance) in enumerate(zip(decoded, utterances, strict=True))
-            if loops(one, utterance)
-            and (again.no_repeat_tokens or plan.tells(utterance.utterance_id))
-        ]
-        if not looping:
-            continue
-        rows = [utterances[i] for i in looping]
-        found = search(model, rows, hidden[looping], again, settings)
-        for i, one, utterance in zip(looping, found, rows, strict=True):
-            if not loops(one, utterance):
-                decoded[i] = replace(
-                    one,
-                    untold=plan.tells(utterance.utterance_id),
-                    looped=True,
-                    barred=again.no_repeat_tokens > 0,
-                )
+    barred = replace(untold, no_repeat_tokens=NO_REPEAT_TOKENS)
+    for again, concerned in ((untold, told), (barred, [True] * len(told))):
+        looping = [i for i, one in enumerate(decoded) if concerned[i] and loops(one, utterances[i])]
+        for i, one in ended(model, utterances, hidden, looping, again, settings):
+            decoded[i] = replace(one, untold=told[i], looped=True, barred=again is barred)
     return DecodedPass(decoded, time.perf_counter() - started)
+
+
+def ended(
+    model: SpeechModel,
+    utterances: Sequence[Utterance],
+    hidden: torch.Tensor,
+    looping: Sequence[int],
+    plan: ArmPlan,
+    settings: DecodeSettings,
+) -> Iterator[tuple[int, Decoded]]:
+    """Decode again what looped; yield the places and texts of those that do not any more."""
+    if not looping:
+        return
+    rows = [utterances[i] for i in looping]
+    found = search(model, rows, hidden[list(looping)], plan, settings)
+    for i, one in zip(looping, found, strict=True):
+        if not loops(one, utterances[i]):
+            yield i, one
 
 
 def loops(decoded: Decoded, utterance: Utterance) -> bool:
