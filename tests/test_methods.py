@@ -67,13 +67,14 @@ def test_rows_become_a_table_between_the_marks(
         "trainable_parameters": 270_336,
         "size_bytes": 1_100_000,
         "training_s": 301.4,
+        "commit": "0123456789ab-dirty",
     }
     methods.write([row])
     text = (tmp_path / "README.md").read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "old" not in text
-    for cell in ("25.0", "12.5", "30.0", "5.0", "0.8", "0.27 M", "1.1", "301"):
+    for cell in ("25.0", "12.5", "30.0", "5.0", "0.8", "0.27 M", "1.1", "301", "0123456"):
         assert f" {cell} " in text
     assert json.loads((tmp_path / "methods.json").read_text())["rows"] == [row]
 
