@@ -65,20 +65,10 @@ class Transfer:
     cells: Mapping[tuple[str, str], Cell]
 
 
-def find_transfer(runs: Sequence[Run], parts: Iterable[SetReport]) -> Transfer | None:
-    """Return the table of the sets that two adapters decoded; None where there is none.
-
-    Args:
-        runs: as they were read.
-        parts: their joined sets, scored.
-    """
-    names = _row_names(runs)
-    several = [part for part in parts if len(_tuned(part, names)) >= 2]
-    return transfer_of(runs, several) if several else None
-
-
-def transfer_of(runs: Sequence[Run], parts: Iterable[SetReport]) -> Transfer:
-    """Return the table of the sets that an adapter decoded.
+def find_transfer(
+    runs: Sequence[Run], parts: Iterable[SetReport], fewest: int = 2
+) -> Transfer | None:
+    """Return the table of the sets that enough adapters decoded; None where there is none.
 
     Runs of one adapter at one strength share a row, which has the label of the first of them. Only
     what the arms ``base`` and ``lora`` heard counts: nobody was told anything.
@@ -86,18 +76,21 @@ def transfer_of(runs: Sequence[Run], parts: Iterable[SetReport]) -> Transfer:
     Args:
         runs: as they were read.
         parts: their joined sets, scored.
+        fewest: adapters that a set needs: with one alone, its own report says as much.
     """
     names = _row_names(runs)
     columns: list[Column] = []
     cells: dict[tuple[str, str], Cell] = {}
     for part in parts:
         tuned = _tuned(part, names)
-        if not tuned:
+        if len(tuned) < fewest:
             continue
         entry = part.entry
         columns.append(Column(entry.name, entry.title, entry.role))
         found = {**_untouched(part), **tuned}
         cells |= {(row, entry.name): cell for row, cell in found.items()}
+    if not columns:
+        return None
     known = dict.fromkeys(row for row, _ in cells)
     adapters = dict.fromkeys(names.values())
     rows = [row for row in known if row not in adapters] + [row for row in adapters if row in known]
