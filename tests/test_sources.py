@@ -268,7 +268,7 @@ def test_prompts_lose_their_notes_and_tones_are_left_out(tmp_path: Path) -> None
     assert [p.tags["group"] for p in prompts] == ["prompts", "letters"]
 
 
-@pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b"\xff\xfe")[:-4]])
+@pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b"\xff\xfe", mtime=0)[:-4]])
 def test_a_broken_transcript_is_a_data_error(tmp_path: Path, content: bytes) -> None:
     soundfile.write(tmp_path / "agent-pass.wav", np.full(800, 0.1), 8000)
     (tmp_path / "text.gz").write_bytes(content)
