@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr_adapt.audio import read_channels
+from asr_adapt.audio import probe_audio
 from asr_adapt.records import Utterance
 from asr_adapt.sources.debian import find_one
 from asr_adapt.sources.fotaq_format import Container, SpokenLine, read_container, read_lines
@@ -203,19 +203,13 @@ def _utterance(line: SpokenLine, path: Path, names: Sequence[str]) -> Utterance:
         utterance_id=f"fotaq-{line.key}",
         audio_path=path,
         start_s=0.0,
-        duration_s=_duration_s(path),
+        duration_s=probe_audio(path).duration_s,
         reference=line.text,
         speaker=speaker,
         recording_id=f"fotaq-{line.script}-{speaker or 'unknown'}",
         context=tuple(names),
         tags=tags,
     )
-
-
-def _duration_s(path: Path) -> float:
-    # These files have no header that says how long they are: reading one is the way to know.
-    samples, rate_hz = read_channels(path)
-    return len(samples) / rate_hz
 
 
 def _character(name: str | None) -> str | None:
