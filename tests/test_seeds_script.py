@@ -62,7 +62,6 @@ def test_what_differs_in_more_than_the_seed_is_refused(seeds: ModuleType) -> Non
     assert "untouched" in seeds.check_runs([first, report(2, 0.3, base=0.6)])
     assert "seeds" in seeds.check_runs([first, report(1, 0.3)])
     assert "other test sets" in seeds.check_runs([first, other_sets])
-    assert "two or more" in seeds.check_runs([first])
 
 
 def test_the_result_is_written(
@@ -99,6 +98,21 @@ def test_another_way_of_training_stands_beside(
     assert "against: calls: lora: 20.0, 20.0 %" in capsys.readouterr().out
 
 
+def test_one_run_has_no_spread_but_may_stand_beside_another(
+    seeds: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = []
+    for name, lora in (("a", 0.21), ("b", 0.2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.json").write_text(json.dumps(report(1, lora)))
+        runs.append(str(tmp_path / name))
+    with pytest.raises(SystemExit):
+        seeds.main(runs[:1])
+    assert "two or more" in capsys.readouterr().err
+    assert seeds.main([runs[0], "--against", runs[1]]) == 0
+    assert "spread" not in capsys.readouterr().out
+
+
 def test_what_cannot_stand_beside_is_refused(seeds: ModuleType) -> None:
     runs = [report(1, 0.2), report(2, 0.2)]
     shorter = deepcopy(runs)
@@ -107,7 +121,7 @@ def test_what_cannot_stand_beside_is_refused(seeds: ModuleType) -> None:
     assert seeds.check_against(runs, deepcopy(runs)) is None
     assert "seeds are [1, 3]" in seeds.check_against(runs, [runs[0], report(3, 0.2)])
     assert "other test sets" in seeds.check_against(runs, shorter)
-    assert "two or more" in seeds.check_against(runs, runs[:1])
+    assert "seeds are [1]" in seeds.check_against(runs, runs[:1])
 
 
 def test_a_folder_without_a_report_is_named(seeds: ModuleType, tmp_path: Path) -> None:
