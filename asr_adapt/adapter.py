@@ -36,11 +36,11 @@ class AdapterCard:
         normaliser: the normaliser that dev WER was measured with.
         strength: factor on the learned change, 1 for all of it; chosen on dev speech.
         strength_wer: dev WER at each strength tried, and by how much it is behind the best one, as
-            `asr_adapt.training.strength.strength_rows` says it; older cards lack the latter.
+            `asr_adapt.training.strength.strength_rows` says it.
         averaged: the steps whose weights were averaged, of one run or of its members, the dev WER
             of the average, and whether the adapter is it: ``{"steps": [..], "wer": ..,
             "chosen": ..}``; None where none were.
-        data_sha256: checksums of the rows of ``train``, ``dev`` and ``general``; None if not noted.
+        data_sha256: checksums of the rows of ``train``, ``dev`` and ``general``.
         seed: of batches, prompts, augmentation and initial weights.
         weights_sha256: checksum of the adapter's own weights.
         label_minutes: minutes of labelled audio in training, each utterance counted once.
@@ -57,7 +57,7 @@ class AdapterCard:
         settings: the training settings in full.
         versions: of asr-adapt, torch, transformers, peft.
         command: how it was made.
-        languages: ISO 639-1 codes of the labelled speech; empty on older cards.
+        languages: ISO 639-1 codes of the labelled speech; empty where the card does not say.
     """
 
     method: str
@@ -83,10 +83,10 @@ class AdapterCard:
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
     command: tuple[str, ...]
+    data_sha256: Mapping[str, str]
     strength: float = 1.0
     strength_wer: tuple[Mapping[str, float], ...] = ()
     averaged: Mapping[str, Any] | None = None
-    data_sha256: Mapping[str, str] | None = None
     languages: tuple[str, ...] = ()
     card_version: int = field(default=CARD_VERSION)
 

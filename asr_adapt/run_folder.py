@@ -31,7 +31,7 @@ from asr_adapt.hypotheses import refuse_leftovers
 from asr_adapt.manifest import read_manifest, write_manifest
 from asr_adapt.model import computes_bfloat16, pick_device
 from asr_adapt.records import BiasList
-from asr_adapt.settings import BiasSettings, PromptSettings
+from asr_adapt.settings import PromptSettings
 from asr_adapt.token_cap import in_words
 
 TEXTS, PIECES = "hypotheses.jsonl", "pieces.jsonl"
@@ -76,8 +76,6 @@ def open_run(
 
 def check_same_run(run_dir: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     """Raise UsageError unless both records describe the same work."""
-    told = {"bias": asdict(BiasSettings()), **before.get("decode", {})}  # as before boosting was
-    before = {**before, "decode": told}
     for key in ("model", "adapter", "decode", "normaliser", "seed", "sets", "excluded"):
         there, asked = before.get(key), json.loads(json.dumps(now[key]))
         if there != asked:

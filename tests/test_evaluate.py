@@ -254,15 +254,6 @@ def test_another_run_is_not_resumed(
         run(replace(job, **change), tmp_path, resume=True)
 
 
-def test_a_run_from_before_boosting_goes_on(toy: Path, tmp_path: Path) -> None:
-    job = replace(job_for(toy, toy_rows(toy, "test")[:2]), arms=("base",))
-    run(job, tmp_path)
-    record = json.loads((tmp_path / "run.json").read_text())
-    del record["decode"]["bias"]
-    (tmp_path / "run.json").write_text(json.dumps(record))
-    run(job, tmp_path, resume=True)
-
-
 @pytest.mark.parametrize(("mode", "prompt"), [("boost", None), ("both", "tug, mast.")])
 def test_boosted_phrases_come_into_the_text_and_into_the_record(
     mode: str, prompt: str | None, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -27,7 +27,6 @@ ROWS = [
     {"strength": 0.6, "wer": 0.33, "general_wer": 0.05, "behind": 0.01, "behind_se": 0.015},
     {"strength": 0.4, "wer": 0.37, "general_wer": 0.06, "behind": 0.06, "behind_se": 0.02},
 ]
-OLD = [{key: row[key] for key in ("strength", "wer", "general_wer")} for row in ROWS]
 
 
 def adapter(rows: object, strength: object = 1.0) -> dict[str, Any]:
@@ -57,15 +56,6 @@ def test_page_and_markdown_say_what_was_measured_and_what_was_used(tmp_path: Pat
     assert '<a href="#strength">' in html
     assert 'id="strength"' in html
     assert "behind_se" not in text  # nor as settings, where the adapter's other facts stand
-
-
-def test_runs_from_before_the_rule_are_shown_with_theirs(tmp_path: Path) -> None:
-    """The least sum, which is that of 0.8; there are no standard errors to show."""
-    html, markdown = written(tmp_path, OLD, 0.8)
-    assert "Training recommends 0.8: the strength at which the sum of the error rates" in markdown
-    assert "This run applied it." in markdown
-    assert "0.8 (recommended, applied)" in html
-    assert "standard error" not in markdown
 
 
 def test_without_general_speech_the_domain_stands_alone(tmp_path: Path) -> None:
@@ -100,19 +90,20 @@ def test_what_is_made_up_in_silence_has_a_column_of_its_own(tmp_path: Path) -> N
         [ROWS[0], "0.8"],
         [ROWS[0], {"strength": "<b>", "wer": 0.1}],
         [ROWS[0], {"strength": 0.5}],
+        [{key: row[key] for key in ("strength", "wer", "general_wer")} for row in ROWS],
+        [{**row, "behind": 3.0, "behind_se": -1.0} for row in ROWS],  # none of them is the least
     ],
 )
-def test_less_than_two_strengths_are_no_curve(tmp_path: Path, rows: object) -> None:
+def test_less_than_two_whole_strengths_are_no_curve(tmp_path: Path, rows: object) -> None:
     html, markdown = written(tmp_path, rows)
     assert TITLE not in html
     assert TITLE not in markdown
     assert 'href="#strength"' not in html
 
 
-def test_what_run_json_says_is_text_and_contradictions_are_borne(tmp_path: Path) -> None:
-    odd = [{**row, "behind": 3.0, "behind_se": -1.0} for row in ROWS]
-    html, markdown = written(tmp_path, odd, "<script>alert(1)</script>")
-    assert "Training recommends 0.8" in markdown
+def test_what_run_json_says_is_text(tmp_path: Path) -> None:
+    html, markdown = written(tmp_path, ROWS, "<script>alert(1)</script>")
+    assert "Training recommends 0.6" in markdown
     assert "This run applied" not in markdown
     assert "<script>alert" not in html
 

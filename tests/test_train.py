@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 import torch
 from transformers import trainer as hf_trainer
 
-from asr_adapt.adapter import AdapterCard, read_card, write_card
+from asr_adapt.adapter import AdapterCard, read_card
 from asr_adapt.decode import decode_arms, decode_batch
 from asr_adapt.errors import DataError, EnvironmentProblem, Stopped, UsageError
 from asr_adapt.model import encode
@@ -448,18 +447,12 @@ def test_a_finished_adapter_of_another_job_is_named(
         finished_adapter(done, replace(job, **change), sha256)
 
 
-def test_an_older_card_is_known_by_what_it_says(
-    toy: Path, unbroken: dict[str, AdapterCard], done: Path, tmp_path: Path
+def test_no_adapter_is_finished_where_none_is_nor_on_another_model(
+    toy: Path, done: Path, tmp_path: Path
 ) -> None:
-    job, card = toy_job(toy), unbroken["lora"]
-    settings = {key: value for key, value in card.settings.items() if key != "members"}
-    old = tmp_path / "old"
-    shutil.copytree(done, old)
-    write_card(old, replace(card, settings=settings, data_sha256=None))
-    assert finished_adapter(old, job, card.base_sha256) is not None
     with pytest.raises(UsageError, match="the model"):
-        finished_adapter(old, job, "0" * 64)
-    assert finished_adapter(tmp_path / "nowhere", job, card.base_sha256) is None
+        finished_adapter(done, toy_job(toy), "0" * 64)
+    assert finished_adapter(tmp_path / "nowhere", toy_job(toy), "0" * 64) is None
 
 
 @pytest.mark.parametrize("where", ["train", "dev"])

@@ -1,13 +1,12 @@
 """How strongly an adapter is applied, in words and rows: what training measured on dev speech.
 
-Pure functions from run.json to sentences and cells, shared by page and markdown. Runs from before
-the one-standard-error rule lack the standard errors; theirs was the least sum.
+Pure functions from run.json to sentences and cells, shared by page and markdown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from asr_adapt.reporting.results import Report
@@ -68,20 +67,15 @@ class StrengthPoint:
         strength: factor on what was learned.
         wer: on the domain's dev speech.
         further: on each further part that was measured, by key.
-        behind: the sum of all above the least one; None in older runs.
-        behind_se: its standard error; None in older runs.
+        behind: the sum of all above the least one.
+        behind_se: its standard error.
     """
 
     strength: float
     wer: float
     further: Mapping[str, float]
-    behind: float | None
-    behind_se: float | None
-
-    @property
-    def total_wer(self) -> float:
-        """All error rates added."""
-        return self.wer + sum(self.further.values())
+    behind: float
+    behind_se: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,30 +98,23 @@ class StrengthCurve:
         return tuple(p for p in FURTHER if all(p.key in point.further for point in self.points))
 
     @property
-    def tested(self) -> bool:
-        """Whether standard errors are there, and so the rule that asks for them was followed."""
-        if any(None in (point.behind, point.behind_se) for point in self.points):
-            return False
-        return any((p.behind or 0.0) <= (p.behind_se or 0.0) for p in self.points)
-
-    @property
     def recommended(self) -> float:
         """The strength that training chose."""
-        if not self.tested:
-            return min(self.points, key=lambda point: (point.total_wer, point.strength)).strength
-        return best_strength(
-            [
-                {"strength": p.strength, "behind": p.behind or 0.0, "behind_se": p.behind_se or 0.0}
-                for p in self.points
-            ]
-        )
+        return best_strength([asdict(point) for point in self.points])
 
 
 def find_strengths(report: Report) -> tuple[StrengthCurve, ...]:
-    """Return the strengths of each run's adapter, as far as two or more were measured."""
+    """Return the strengths of each run's adapter, as far as two or more were measured.
+
+    Numbers that contradict each other, of which none is the least, are none.
+    """
     labels = run_labels(report.runs) if len(report.runs) > 1 else [""]
     found = (_curve(run, label) for run, label in zip(report.runs, labels, strict=True))
-    return tuple(curve for curve in found if len(curve.points) > 1)
+    return tuple(
+        curve
+        for curve in found
+        if len(curve.points) > 1 and any(p.behind <= p.behind_se for p in curve.points)
+    )
 
 
 def _curve(run: Run, label: str) -> StrengthCurve:
@@ -142,11 +129,12 @@ def _point(row: Any) -> StrengthPoint | None:
     if not isinstance(row, dict):
         return None
     strength, wer = number(row, "strength"), number(row, "wer")
-    if strength is None or wer is None:
+    behind, behind_se = number(row, "behind"), number(row, "behind_se")
+    if strength is None or wer is None or behind is None or behind_se is None:
         return None
     rates = {part.key: number(row, part.key) for part in FURTHER}
     further = {key: rate for key, rate in rates.items() if rate is not None}
-    return StrengthPoint(strength, wer, further, number(row, "behind"), number(row, "behind_se"))
+    return StrengthPoint(strength, wer, further, behind, behind_se)
 
 
 def sentences(curve: StrengthCurve) -> list[str]:
@@ -162,8 +150,6 @@ def sentences(curve: StrengthCurve) -> list[str]:
 
 def _rule(curve: StrengthCurve) -> str:
     least = "the sum of the error rates" if curve.parts else "the error rate"
-    if not curve.tested:
-        return f"the strength at which {least} is least"
     return f"the weakest strength at which {least} is at most one standard error above the least"
 
 
@@ -171,15 +157,13 @@ def notes(curve: StrengthCurve) -> str:
     """Say what was measured, and on what."""
     said = ["Word error rates on dev speech, measured in training; no test speech chose anything."]
     said += [part.note for part in curve.parts]
-    if curve.tested:
-        said.append("Above the least: points, ± one standard error of the paired difference.")
+    said.append("Above the least: points, ± one standard error of the paired difference.")
     return " ".join(said)
 
 
 def columns(curve: StrengthCurve) -> list[str]:
     """Return the headings of `cells`."""
-    heads = ["strength", "domain", *(part.heading for part in curve.parts)]
-    return [*heads, *(["above the least"] if curve.tested else [])]
+    return ["strength", "domain", *(part.heading for part in curve.parts), "above the least"]
 
 
 def cells(curve: StrengthCurve) -> list[list[str]]:
@@ -191,16 +175,13 @@ def _cells(curve: StrengthCurve, point: StrengthPoint) -> list[str]:
     marks = (("recommended", curve.recommended), ("applied", curve.used))
     said = ", ".join(word for word, strength in marks if strength == point.strength)
     row = [f"{point.strength:g}" + (f" ({said})" if said else ""), percent(point.wer)]
-    row += [percent(point.further[part.key]) for part in curve.parts]
-    if curve.tested:
-        row.append(_behind(point))
-    return row
+    return [*row, *(percent(point.further[part.key]) for part in curve.parts), _behind(point)]
 
 
 def _behind(point: StrengthPoint) -> str:
     if not point.behind and not point.behind_se:
         return NONE
-    return f"{100 * (point.behind or 0.0):.1f} ± {100 * (point.behind_se or 0.0):.1f}"
+    return f"{100 * point.behind:.1f} ± {100 * point.behind_se:.1f}"
 
 
 def lines(curve: StrengthCurve) -> Sequence[tuple[str, str, tuple[tuple[float, float], ...]]]:

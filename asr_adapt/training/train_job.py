@@ -86,14 +86,13 @@ def finished_adapter(folder: Path, job: TrainJob, base_sha256: str) -> AdapterCa
 
 def _differences(card: AdapterCard, job: TrainJob, base_sha256: str) -> Iterator[str]:
     asked = job_identity(job, base_sha256)
-    trained = {
-        **asked,  # older cards do not say what the data were, nor what was no setting then
-        "settings": {**_leaves(asdict(TrainSettings())), **_leaves(card.settings)},
+    trained: dict[str, Any] = {
+        "settings": _leaves(card.settings),
         "prompts": {"template": card.prompt_template, "budget_tokens": card.prompt_budget_tokens},
         "normaliser": card.normaliser,
         "seed": card.seed,
         "base_sha256": card.base_sha256,
-        **(card.data_sha256 or {}),
+        **card.data_sha256,
     }
     asked["settings"] = _leaves(asked["settings"])
     for key, value in asked.items():
