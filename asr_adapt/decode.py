@@ -24,8 +24,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from asr_adapt.audio import load_utterance
 from asr_adapt.context.bias import NO_PROMPT, Prompt
-from asr_adapt.context.boosting import BoostedRows, BoostPlan, PhraseBooster, plan_boost
-from asr_adapt.context.phrase_tree import TokenRules
+from asr_adapt.context.boosting import BoostedRows, BoostPlan, PhraseBooster
 from asr_adapt.errors import AudioError
 from asr_adapt.hypotheses import HypothesisLog
 from asr_adapt.model import (
@@ -38,7 +37,7 @@ from asr_adapt.model import (
 )
 from asr_adapt.records import LOOP, NAMED_DROPPED, Hypothesis, Utterance
 from asr_adapt.scoring.loops import flag_text
-from asr_adapt.settings import BoostSettings, DecodeSettings
+from asr_adapt.settings import DecodeSettings
 from asr_adapt.stopping import StopRequest
 from asr_adapt.suppression import suppression
 from asr_adapt.token_cap import MAX_DECODER_TOKENS, token_cap
@@ -293,47 +292,6 @@ def search(
         settings.beam_size,
         plan.boost.rows(ids) if plan.boost else None,
         plan.no_repeat_tokens,
-    )
-
-
-def phrase_boost(
-    model: SpeechModel,
-    shared: Sequence[str],
-    own: Mapping[str, Sequence[str]],
-    settings: BoostSettings,
-) -> BoostPlan | None:
-    """Plan the boosting of phrases for a model; None where there is nothing to boost.
-
-    Args:
-        model: whose tokens and device are used.
-        shared: phrases that may be said in any utterance.
-        own: further phrases of each utterance, by id.
-        settings: size of the bonus.
-
-    Raises:
-        BiasError: a phrase holds a control token.
-    """
-    if not settings.bonus or not (shared or any(own.values())):
-        return None
-    vocabulary = model.whisper.config.vocab_size
-    return plan_boost(shared, own, token_rules(model), settings, vocabulary, model.device)
-
-
-def token_rules(model: SpeechModel) -> TokenRules:
-    """Return what a phrase tree must know of a model's tokenizer."""
-    backend = model.tokenizer.backend_tokenizer
-    ids = model.tokenizer.convert_tokens_to_ids
-
-    def tokenize_all(texts: Sequence[str]) -> list[list[int]]:
-        return [
-            each.ids for each in backend.encode_batch_fast(list(texts), add_special_tokens=False)
-        ]
-
-    return TokenRules(
-        tokenize_all=tokenize_all,
-        text_start=ids("<|notimestamps|>"),
-        first_control=ids("<|endoftext|>"),
-        space=tokenize_all([" "])[0][0],
     )
 
 

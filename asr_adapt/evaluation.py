@@ -11,8 +11,9 @@ from pathlib import Path
 
 from asr_adapt.adapter import at_strength, check_base, read_card
 from asr_adapt.audio import apply_long_policy
-from asr_adapt.context.telling import Teller, tell_all
-from asr_adapt.decode import ArmPlan, decode_arms, phrase_boost
+from asr_adapt.context.plans import telling_plan
+from asr_adapt.context.telling import Teller
+from asr_adapt.decode import ArmPlan, decode_arms
 from asr_adapt.errors import UsageError
 from asr_adapt.evaluation_job import EvaluationJob, TestSet, arms_for, check_arms, told_list
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses
@@ -103,7 +104,7 @@ def arm_plan(
     job: EvaluationJob,
     prompts: PromptSettings,
 ) -> ArmPlan:
-    """Return the plan of an arm, with its prompts and boosted phrases if it is told anything."""
+    """Return the plan of an arm, told what there is to tell of a set if it is told anything."""
     if not arm.endswith("+bias"):
         return ArmPlan(arm)
     listed = told_list(test, job.bias_list)
@@ -111,22 +112,7 @@ def arm_plan(
     normaliser = get_normaliser(job.normaliser)
     transcripts = job.examples.phrases if job.examples else ()
     teller = Teller(shared, job.bias, prompts, model.tokenize, normaliser, transcripts)
-
-    def plan(utterances: Sequence[Utterance], heard: Sequence[str]) -> ArmPlan:
-        ids = [u.utterance_id for u in utterances]
-        told = tell_all(utterances, teller, dict(zip(ids, heard, strict=True)))
-        common = teller.shared if job.bias.boosts_all else ()
-        boosted = {uid: each.boosted for uid, each in told.items()}
-        return ArmPlan(
-            arm,
-            prompts={uid: each.prompt for uid, each in told.items()},
-            boost=phrase_boost(model, common, boosted, job.bias.boost),
-            believes=lambda uid, first, text: teller.believes(told[uid], first, text),
-        )
-
-    if teller.listens:
-        return ArmPlan(arm, listen=plan)
-    return plan(pieces, [""] * len(pieces))
+    return telling_plan(arm, pieces, model, teller)
 
 
 def join_pieces(pieces: Sequence[Utterance], rows: Sequence[Hypothesis]) -> list[Hypothesis]:

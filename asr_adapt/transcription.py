@@ -23,10 +23,10 @@ from asr_adapt.adapter import check_base, read_card
 from asr_adapt.audio import probe_audio
 from asr_adapt.base_weights.weights import ResolvedWeights
 from asr_adapt.context.bias import list_record
-from asr_adapt.decode import decode_arms
+from asr_adapt.context.plans import telling_plan
+from asr_adapt.context.telling import Teller
+from asr_adapt.decode import ArmPlan, decode_arms
 from asr_adapt.errors import AudioError, DataError, UsageError
-from asr_adapt.evaluation import arm_plan
-from asr_adapt.evaluation_job import EvaluationJob, TestSet
 from asr_adapt.files import file_sha256, write_json
 from asr_adapt.hypotheses import HypothesisLog, read_hypotheses, refuse_leftovers
 from asr_adapt.model import (
@@ -357,28 +357,24 @@ def decode_speech(
     """Decode stretches that the log lacks or that failed before; return all by id."""
     log = HypothesisLog(out_dir / LOG_NAME)
     log.retry_failed()
+    if spoken:
+        plan = arm_plan(spoken, model, job)
+        decode_arms(model, spoken, [plan], job.decode, log, stop, progress)
+    rows = read_hypotheses(log.path) if log.path.exists() else []
+    return {row.utterance_id: row for row in rows if row.arm == job.arm}
+
+
+def arm_plan(spoken: Sequence[Utterance], model: SpeechModel, job: TranscriptionJob) -> ArmPlan:
+    """Return the plan of the arm that decodes, told the list if there is one."""
+    if not job.bias_list:
+        return ArmPlan(job.arm)
     prompts = job.prompts
     if job.adapter:
         card = read_card(job.adapter)
         prompts = PromptSettings(card.prompt_template, card.prompt_budget_tokens)
-    calls = TestSet("recordings", "domain", "recordings", spoken)
-    telling = EvaluationJob(
-        sets=[calls],
-        weights=job.weights,
-        adapter=job.adapter,
-        bias_list=job.bias_list,
-        prompts=prompts,
-        decode=job.decode,
-        normaliser=normaliser_for(BY_LANGUAGE, {job.language}).name,
-        device=job.device,
-        seed=1,
-        bias=job.bias,
-    )
-    if spoken:
-        plan = arm_plan(job.arm, calls, spoken, model, telling, prompts)
-        decode_arms(model, spoken, [plan], job.decode, log, stop, progress)
-    rows = read_hypotheses(log.path) if log.path.exists() else []
-    return {row.utterance_id: row for row in rows if row.arm == job.arm}
+    normaliser = normaliser_for(BY_LANGUAGE, {job.language})
+    teller = Teller(job.bias_list.phrases, job.bias, prompts, model.tokenize, normaliser)
+    return telling_plan(job.arm, spoken, model, teller)
 
 
 def heard_in(utterance: Utterance, row: Hypothesis) -> Heard:

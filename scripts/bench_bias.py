@@ -29,7 +29,8 @@ from scipy.signal import resample_poly
 
 from asr_adapt.base_weights.weights import resolve_weights
 from asr_adapt.context.boosting import BoostPlan
-from asr_adapt.decode import encode_sounds, generate, phrase_boost
+from asr_adapt.context.plans import phrase_boost
+from asr_adapt.decode import encode_sounds, generate
 from asr_adapt.environment import measured_with
 from asr_adapt.files import write_json
 from asr_adapt.model import SpeechModel, load_base, pick_device, prompted_start

@@ -21,7 +21,8 @@ from asr_adapt.context.phrase_tree import (
     spellings,
     token_rarity,
 )
-from asr_adapt.decode import Decoded, encode_sounds, generate, phrase_boost
+from asr_adapt.context.plans import phrase_boost
+from asr_adapt.decode import Decoded, encode_sounds, generate
 from asr_adapt.errors import BiasError
 from asr_adapt.model import SpeechModel, load_base, prompted_start
 from asr_adapt.scoring.alignment import score_words

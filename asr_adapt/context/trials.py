@@ -11,16 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
 
-from asr_adapt.context.bias import NO_PROMPT
 from asr_adapt.context.bias_file import BiasChoice, Measured
+from asr_adapt.context.plans import told_plan
 from asr_adapt.context.telling import Teller, Told, tell_all
-from asr_adapt.decode import (
-    ArmPlan,
-    EncodedBatch,
-    decode_pass,
-    encode_batch,
-    phrase_boost,
-)
+from asr_adapt.decode import ArmPlan, EncodedBatch, decode_pass, encode_batch
 from asr_adapt.errors import DataError
 from asr_adapt.model import SpeechModel
 from asr_adapt.records import ErrorCounts, Utterance
@@ -134,7 +128,8 @@ class DevTrials:
         started = time.perf_counter()
         told = tell_all(self.dev.utterances, teller, first.texts)
         telling_s = time.perf_counter() - started
-        decoded = self._decode(told, choice, progress)
+        plan = told_plan("trial", told, self.model, teller)
+        decoded = self._decode(plan, choice.beam_size, progress)
         # The first pass is run once for all trials, but whoever uses the choice pays it each time.
         seconds = first.decode_s + telling_s + decoded.decode_s
         texts = {
@@ -152,23 +147,13 @@ class DevTrials:
     def _untold(self, beam_size: int, progress: Progress) -> DecodedDev:
         """Return the first pass: told nothing, searched as the second one."""
         if beam_size not in self.plain:
-            choice = BiasChoice(beam_size=beam_size)
-            self.plain[beam_size] = self._decode({}, choice, progress)
+            self.plain[beam_size] = self._decode(ArmPlan("trial"), beam_size, progress)
         return self.plain[beam_size]
 
-    def _decode(
-        self, told: Mapping[str, Told], choice: BiasChoice, progress: Progress
-    ) -> DecodedDev:
+    def _decode(self, plan: ArmPlan, beam_size: int, progress: Progress) -> DecodedDev:
         texts: dict[str, str] = {}
         started = time.perf_counter()
-        boosted = {uid: each.boosted for uid, each in told.items()}
-        shared = self.dev.shared if told and choice.bias.boosts_all else ()
-        prompts = {u.utterance_id: NO_PROMPT for u in self.dev.utterances}
-        prompts.update({uid: each.prompt for uid, each in told.items()})
-        plan = ArmPlan(
-            "trial", prompts, phrase_boost(self.model, shared, boosted, choice.bias.boost)
-        )
-        settings = DecodeSettings(self.dev.batch_size, choice.beam_size)
+        settings = DecodeSettings(self.dev.batch_size, beam_size)
         for batch in self.batches:
             self.stop.check()
             rows = batch.utterances

@@ -36,10 +36,11 @@ FLOORS = (
     " training.averaging training.dataset training.dev training.quiet training.received"
     " training.strength unlabelled.agreement words.text_checks",
     # 4: training, decoding, reports
-    "context.trials context.tuning decode doctor doctor_tools evaluation evaluation_job"
-    " exporting labelling own_recipe reporting run_folder training.callbacks training.lessons"
-    " training.selection training.teacher training.train training.trainer training.watched"
-    " transcription unlabelled.pick unlabelled.pseudo unlabelled.synth unlabelled.views",
+    "context.plans context.trials context.tuning decode doctor doctor_tools evaluation"
+    " evaluation_job exporting labelling own_recipe reporting run_folder training.callbacks"
+    " training.lessons training.selection training.teacher training.train training.trainer"
+    " training.watched transcription unlabelled.pick unlabelled.pseudo unlabelled.synth"
+    " unlabelled.views",
     # 5: the whole flow
     "api context.tune_bias curve.draw recipe",
     # 6: the command line
