@@ -7,7 +7,7 @@ finds out. Refuses sets that give one sound different references or lengths.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from asr_adapt.errors import DataError
@@ -110,25 +110,30 @@ def _difference(one: Utterance, two: Utterance) -> str | None:
 
 
 def _join_arms(group: Sequence[_Labelled]) -> list[Hypothesis]:
-    texts: dict[str, list[dict[str, Hypothesis]]] = defaultdict(list)
-    for _, entry in group:
-        rows: dict[str, dict[str, Hypothesis]] = defaultdict(dict)
-        for each in entry.hypotheses:
-            if each.error is None or each.utterance_id not in rows[each.arm]:
-                rows[each.arm][each.utterance_id] = each
-        for arm, found in rows.items():
-            texts[arm].append(found)
+    runs = [(label, _by_arm(entry.hypotheses)) for label, entry in group]
+    texts: dict[str, list[Mapping[str, Hypothesis]]] = defaultdict(list)
+    for _, arms in runs:
+        for arm, rows in arms.items():
+            texts[arm].append(rows)
     shared = {arm for arm, found in texts.items() if len(found) > 1 and _same(found)}
     clash = any(len(found) > 1 and arm not in shared for arm, found in texts.items())
-    joined: dict[tuple[str, str], Hypothesis] = {}
-    for label, entry in group:
-        for each in entry.hypotheses:
-            own = clash and each.arm not in shared
-            row = replace(each, arm=of_run(each.arm, label)) if own else each
-            joined.setdefault((row.arm, row.utterance_id), row)
-            if joined[row.arm, row.utterance_id].error is not None:
-                joined[row.arm, row.utterance_id] = row
-    return list(joined.values())
+    named = (
+        replace(row, arm=of_run(arm, label)) if clash and arm not in shared else row
+        for label, arms in runs
+        for arm, rows in arms.items()
+        for row in rows.values()
+    )
+    return [row for rows in _by_arm(named).values() for row in rows.values()]
+
+
+def _by_arm(rows: Iterable[Hypothesis]) -> dict[str, dict[str, Hypothesis]]:
+    """Sort rows by arm and utterance; of several of one, the first that did not fail."""
+    found: dict[str, dict[str, Hypothesis]] = defaultdict(dict)
+    for row in rows:
+        there = found[row.arm].get(row.utterance_id)
+        if there is None or there.error is not None:
+            found[row.arm][row.utterance_id] = row
+    return found
 
 
 def _same(found: Sequence[Mapping[str, Hypothesis]]) -> bool:
